@@ -1,0 +1,3 @@
+"""Hyperparameter search from one YAML file, with an honest leaderboard."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,61 @@
+"""The command line: one file a command; this group turns errors into text and exit codes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from hpsearch import __version__
+from hpsearch.cli.preview import preview
+from hpsearch.cli.refine import refine
+from hpsearch.cli.report import report
+from hpsearch.cli.run import run
+from hpsearch.cli.schema import schema
+from hpsearch.errors import HpsearchError
+
+
+class Group(click.Group):
+    """Ends with an error's text and its exit code, never with a traceback of a user's mistake."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except HpsearchError as error:
+            click.echo(f"hpsearch: {error}" if _is_bare(error) else str(error), err=True)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            ctx.exit(130)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """List the commands in the order in which they are used."""
+        return list(self.commands)
+
+
+def _is_bare(error: HpsearchError) -> bool:
+    """Tell whether the text does not begin with a place in a file."""
+    return ":" not in str(error).split(" ", 1)[0]
+
+
+@click.group(
+    cls=Group,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Begin with: hpsearch run configs/digits.yaml",
+)
+@click.version_option(__version__, prog_name="hpsearch")
+def cli() -> None:
+    """Hyperparameter search from one YAML file, with an honest leaderboard."""
+
+
+for command in (run, refine, report, preview, schema):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Be the command `hpsearch`."""
+    try:
+        cli(prog_name="hpsearch")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,52 @@
+"""`hpsearch preview`: what a config would do, before it does it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from hpsearch.cli.options import config_argument
+
+
+@click.command()
+@config_argument
+@click.option(
+    "-n",
+    "--trials",
+    type=click.IntRange(min=1, max=10_000),
+    default=10,
+    show_default=True,
+    help="How many of the first trials to show.",
+)
+def preview(config: Path, trials: int) -> None:
+    """Check CONFIG and its data, and show what would run; nothing is written.
+
+    Shows the first trials, a histogram of each parameter's draws along its own scale, and what is
+    probably not meant.
+    """
+    from hpsearch.config import load_config
+    from hpsearch.preview import draws_table, first_trials, summary
+
+    loaded = load_config(config)
+    click.echo(summary(loaded))
+    if loaded.space.axes:
+        click.echo()
+        click.echo(draws_table(loaded, unicode=_prints_blocks()))
+    click.echo()
+    click.echo(first_trials(loaded, trials))
+    traps = list(loaded.traps())
+    if traps:
+        click.echo()
+        for name, text in traps:
+            click.echo(f"warning: {name}: {text}" if name else f"warning: {text}")
+
+
+def _prints_blocks() -> bool:
+    """Tell whether the terminal's encoding has the block characters of a histogram."""
+    try:
+        "▁█".encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

@@ -1,0 +1,130 @@
+"""Progress on stderr: a live display on a terminal, an occasional line elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from hpsearch.config import Config
+    from hpsearch.trial import Result
+
+Watch = Callable[["Result"], None]
+
+LINES = 10
+"""A run that is not watched on a terminal says something about this often."""
+
+
+class Best:
+    """Counts results and remembers the best one."""
+
+    def __init__(self, config: Config, before: list[Result]) -> None:
+        self.config = config
+        self.done = 0
+        self.best: Result | None = None
+        for result in before:
+            self.add(result)
+        self.new = 0
+        self.started = time.monotonic()
+
+    def add(self, result: Result) -> None:
+        """Take one more result."""
+        from hpsearch.trial import ranked
+
+        self.done += 1
+        self.new = getattr(self, "new", 0) + 1
+        known = [result] if self.best is None else [self.best, result]
+        first = ranked(known, self.config.goal)[0]
+        self.best = first if first.score is not None else None
+
+    def text(self) -> str:
+        """Say what is best so far, and with which setting."""
+        if self.best is None:
+            return "no complete trial yet"
+        setting = self.config.space.text(self.best.params)
+        name = self.config.metric.name
+        return f"best {name} {self.best.score:.4g} (trial {self.best.trial}) {setting}".strip()
+
+    def left(self) -> str:
+        """Say how long the rest will take, from the pace of this command."""
+        limit = self.config.budget.limit
+        if limit is None or not self.new:
+            return ""
+        pace = (time.monotonic() - self.started) / self.new
+        return duration_text(pace * max(limit - self.done, 0))
+
+
+def duration_text(seconds: float) -> str:
+    """Write a duration in its two largest units."""
+    whole = round(seconds)
+    for unit, name, smaller, smaller_name in (
+        (86400, "d", 3600, "h"),
+        (3600, "h", 60, "m"),
+        (60, "m", 1, "s"),
+    ):
+        if whole >= unit:
+            return f"{whole // unit}{name} {whole % unit // smaller}{smaller_name}"
+    return f"{whole}s"
+
+
+@contextlib.contextmanager
+def show_progress(config: Config, before: list[Result], *, quiet: bool) -> Iterator[Watch]:
+    """Give what to call with each new result."""
+    best = Best(config, before)
+    if quiet:
+        yield best.add
+    elif sys.stderr.isatty():
+        with _live(config, best) as watch:
+            yield watch
+    else:
+        yield _lines(config, best)
+
+
+def _lines(config: Config, best: Best) -> Watch:
+    limit = config.budget.limit
+    every = max(1, (limit or 100) // LINES)
+
+    def watch(result: Result) -> None:
+        best.add(result)
+        if best.done % every == 0 or best.done == limit:
+            total = f"/{limit}" if limit else ""
+            left = f", {best.left()} left" if best.left() and best.done != limit else ""
+            click.echo(f"{best.done}{total} trials{left}: {best.text()}", err=True)
+
+    return watch
+
+
+@contextlib.contextmanager
+def _live(config: Config, best: Best) -> Iterator[Watch]:
+    from rich.console import Console, Group
+    from rich.live import Live
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.text import Text
+
+    console = Console(stderr=True)
+    limit = config.budget.limit
+    progress = Progress(
+        TextColumn(config.name, markup=False),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("trials"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
+        console=console,
+    )
+    task = progress.add_task("", total=limit, completed=best.done, left="")
+    line = Text(best.text(), overflow="ellipsis", no_wrap=True)
+    with Live(Group(progress, line), console=console, transient=True, refresh_per_second=5):
+
+        def watch(result: Result) -> None:
+            best.add(result)
+            left = f"{best.left()} left" if best.left() else ""
+            progress.update(task, completed=best.done, left=left)
+            line.plain = best.text()
+
+        yield watch

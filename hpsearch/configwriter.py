@@ -1,0 +1,139 @@
+"""Configs that hpsearch writes: the one that reproduces the best trial, and the narrowed one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+from hpsearch.config import KEYS, Config
+from hpsearch.trial import Result
+from hpsearch.yamlfile import dump
+from hpsearch.zoom import Zoomed
+
+
+def best_yaml(config: Config, result: Result, folder: Path, trials: int) -> str:
+    """Write the config of one trial that repeats `result` to the last bit.
+
+    folder: Where the file will be, so that it finds the data.
+    """
+    title = (
+        f"# The best of {trials} trials of the run {config.name}: trial {result.trial}, "
+        f"{config.metric.name} {result.score:.4g}.\n"
+        "# It trains that one setting again, from the same seed, to the same score.\n"
+        "# The best of many is partly luck: with another trial.seed it may be a little worse.\n"
+    )
+    sections = _sections(config, folder)
+    parameters = {**result.params, **config.constants}
+    sections["parameters"] = _block(
+        "parameters", {name: dump(value) for name, value in parameters.items()}
+    )
+    return title + _joined(
+        {
+            **sections,
+            "name": f"name: {config.name[:95]}-best",
+            "parent": f"parent: {config.name}",
+            "method": "method: random",
+            "budget": "budget: {trials: 1}",
+            "trial": f"trial: {dump(_given(config.trial, seed=result.seed))}",
+        }
+    )
+
+
+def refined_yaml(
+    config: Config,
+    zoomed: Mapping[str, Zoomed],
+    folder: Path,
+    *,
+    name: str,
+    best: list[Result],
+    trials: int | None,
+) -> str:
+    """Write the config that searches the narrowed space, with the reason for each bound.
+
+    Its own seed gives new trials; the data keep the parent's, so that scores can be compared.
+    """
+    numbers = ", ".join(str(result.trial) for result in best)
+    title = (
+        f"# The region around the best trials of the run {config.name}: {numbers}.\n"
+        "# Each bound says what it was, what it is now, and why.\n"
+        "# The data are split as in the parent run; the seed is new, so the trials are.\n"
+    )
+    lines = ["parameters:"]
+    for axis_name, new in zoomed.items():
+        if new.axis is None:
+            lines.append(f"  {axis_name}: {dump(new.value)}  # {new.notes['values']}")
+            continue
+        lines.append(f"  {axis_name}:")
+        for key, value in new.axis.spec().items():
+            note = f"  # {new.notes[key]}" if key in new.notes else ""
+            lines.append(f"    {key}: {dump(value)}{note}")
+    lines += [f"  {constant}: {dump(value)}" for constant, value in config.constants.items()]
+    budget = _given(config.budget, **({} if trials is None else {"trials": trials}))
+    return title + _joined(
+        {
+            **_sections(config, folder),
+            "name": f"name: {name}",
+            "parent": f"parent: {config.name}",
+            "parameters": "\n".join(lines),
+            "seed": f"seed: {config.seed + 1}",
+            **({"budget": f"budget: {dump(budget)}"} if budget else {}),
+        }
+    )
+
+
+def _sections(config: Config, folder: Path) -> dict[str, str]:
+    """Write every section as in `config`, its data found from `folder` and split as before."""
+    data = _given(config.data, source=_source(config, folder), seed=config.objective.data.seed)
+    metric = _given(config.metric, name=config.metric.name, goal=config.goal)
+    constants = {
+        name: value
+        for name, value in config.objective.constants.items()
+        if name not in config.constants
+    }
+    strategy = {"name": config.method, **_given(config.strategy)}
+    lines = {
+        "metric": metric,
+        "objective": {"trainer": "mlp", **constants},
+        "data": data,
+        "method": strategy if len(strategy) > 1 else config.method,
+        "seed": config.seed,
+        "budget": _given(config.budget),
+        "trial": _given(config.trial),
+        "run": _given(config.run),
+    }
+    return {key: f"{key}: {dump(value)}" for key, value in lines.items() if value != {}}
+
+
+def _source(config: Config, folder: Path) -> str:
+    """Return the data's source as seen from `folder`."""
+    from hpsearch.data import DATASETS
+
+    if config.data.source in DATASETS:
+        return config.data.source
+    path = Path(config.objective.data.folder) / config.data.source
+    if Path(config.data.source).is_absolute():
+        return str(path)
+    return Path(os.path.relpath(path, folder.resolve())).as_posix()
+
+
+def _given(section: Any, **other: Any) -> dict[str, Any]:
+    """Return a section's values that are not the defaults, and those in `other`."""
+    values: dict[str, Any] = {}
+    for item in fields(section):
+        value = other.get(item.name, getattr(section, item.name))
+        if item.name in other or item.default is MISSING or value != item.default:
+            values[item.name] = _given(value) if hasattr(value, "__dataclass_fields__") else value
+    return values
+
+
+def _block(key: str, lines: Mapping[str, str]) -> str:
+    if not lines:
+        return f"{key}: {{}}"
+    return "\n".join([f"{key}:", *(f"  {name}: {text}" for name, text in lines.items())])
+
+
+def _joined(sections: Mapping[str, str]) -> str:
+    return "".join(f"{sections[key]}\n" for key in KEYS if key in sections)

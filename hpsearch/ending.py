@@ -1,0 +1,54 @@
+"""When a search ends: a decision from the trials in their order, never from their timing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hpsearch.trial import Result, cost
+
+
+@dataclass
+class Ending:
+    """Takes results in any order and finds the first trial at which a limit is reached.
+
+    It judges trial k only when all of 0 .. k are known. So the search ends at the same trial for
+    any number of jobs; trials that had already run beyond it do not count.
+    """
+
+    goal: str
+    trials: int | None
+    patience: int | None
+    failures: int | None
+
+    counted: int = 0
+    """Trials 0 .. counted - 1 are known and judged."""
+    reason: str | None = None
+    """Which limit ended the search; None while it goes on."""
+    best: Result | None = None
+    """The best of the judged trials."""
+    failed_in_a_row: list[Result] = field(default_factory=list)
+    _waiting: dict[int, Result] = field(default_factory=dict)
+
+    def add(self, result: Result) -> None:
+        """Take one more result."""
+        self._waiting[result.trial] = result
+        while self.reason is None and self.counted in self._waiting:
+            self._judge(self._waiting.pop(self.counted))
+
+    def _judge(self, result: Result) -> None:
+        self.counted += 1
+        if result.status in ("complete", "diverged"):
+            self.failed_in_a_row = []
+        else:
+            self.failed_in_a_row.append(result)
+        if result.score is not None and (
+            self.best is None or cost(result, self.goal) < cost(self.best, self.goal)
+        ):
+            self.best = result
+        since = result.trial - (self.best.trial if self.best else -1)
+        if self.trials is not None and self.counted >= self.trials:
+            self.reason = "trials"
+        elif self.failures is not None and len(self.failed_in_a_row) >= self.failures:
+            self.reason = "failures"
+        elif self.patience is not None and since >= self.patience:
+            self.reason = "patience"

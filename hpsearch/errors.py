@@ -1,0 +1,43 @@
+"""Errors meant for the terminal, each with its exit code."""
+
+from __future__ import annotations
+
+
+class HpsearchError(Exception):
+    """An error whose text is written for the person at the terminal."""
+
+    exit_code = 1
+
+
+class UserError(HpsearchError):
+    """A mistake in the config, the data or the command line; nothing was written."""
+
+    exit_code = 2
+
+
+class DataError(UserError):
+    """A data set that cannot be used as asked.
+
+    key: the key of the config's section `data` to point at, or None when the text already names a
+        place in the data file.
+    """
+
+    def __init__(self, message: str, key: str | None = None) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+class MachineError(HpsearchError):
+    """The disk, the record or the processes failed; nothing announced is lost."""
+
+    exit_code = 3
+
+
+def nearest(word: object, known: list[str]) -> str | None:
+    """Return the known name a person most likely meant by `word`, or None."""
+    import difflib
+
+    by_lower = {name.lower(): name for name in known}
+    text = str(word).lower().replace("-", "_").replace(" ", "_")
+    found = difflib.get_close_matches(text, by_lower, n=1, cutoff=0.6)
+    return by_lower[found[0]] if found else None

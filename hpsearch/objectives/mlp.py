@@ -1,0 +1,164 @@
+"""The built-in NumPy network, trained on a data set and measured on its dev set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from hpsearch.errors import DataError
+from hpsearch.nn.settings import Settings
+from hpsearch.trial import Params
+
+if TYPE_CHECKING:
+    from hpsearch.data import Split
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """All that fixes what a training sees."""
+
+    source: str
+    """A shipped data set's name, or a path relative to `folder`."""
+    folder: str
+    label: str | None
+    fractions: tuple[tuple[str, float], ...]
+    """Shares of train, dev and test, by name."""
+    seed: int
+    """Decides which example goes where."""
+    sha256: str
+    """Of the file's bytes, so that a file that changed under a run is noticed."""
+
+
+@lru_cache(maxsize=1)
+def load_split(source: DataSource) -> Split:
+    """Read, split and normalise a data set; once per process.
+
+    Raises:
+        DataError: the file cannot be used, or is another one than when the run began.
+    """
+    from hpsearch.data import fingerprint, load, split
+    from hpsearch.seeds import stream
+
+    folder = Path(source.folder)
+    if fingerprint(source.source, folder) != source.sha256:
+        raise DataError(f"{source.source} changed after the run began")
+    dataset = load(source.source, source.label, folder)
+    return split(dataset, dict(source.fractions), stream(source.seed, "split"))
+
+
+@dataclass(frozen=True)
+class MLP:
+    """Train the built-in network with a trial's settings."""
+
+    constants: Params
+    data: DataSource
+
+    SETTINGS: ClassVar[type] = Settings
+    """One field per hyperparameter: its range, default and help."""
+    METRICS: ClassVar[dict[str, str]] = {
+        "dev_error": "minimize",
+        "dev_loss": "minimize",
+        "dev_accuracy": "maximize",
+        "train_error": "minimize",
+        "train_loss": "minimize",
+        "train_accuracy": "maximize",
+    }
+    """What it reports after each epoch, and which way is better; the first is the default."""
+
+    @classmethod
+    def from_spec(cls, spec: Mapping[str, Any]) -> MLP:
+        """Build the objective from plain data."""
+        data = {**spec["data"], "fractions": tuple(map(tuple, spec["data"]["fractions"]))}
+        return cls(dict(spec["constants"]), DataSource(**data))
+
+    def spec(self) -> dict[str, Any]:
+        """Return the objective as plain data."""
+        return {"constants": self.constants, "data": asdict(self.data)}
+
+    def settings(self, params: Params) -> Settings:
+        """Merge a trial's parameters with the constants and the defaults."""
+        return Settings(**{**self.constants, **params})
+
+    def epochs(self, params: Params) -> int:
+        """Return the number of epochs of a trial."""
+        return self.settings(params).epochs
+
+    def prepare(self) -> None:
+        """Read the data."""
+        load_split(self.data)
+
+    def evaluate(self, params: Params, seed: int) -> Iterator[Mapping[str, float]]:
+        """Train, and yield the metrics after each epoch; not finite when training diverged."""
+        import numpy as np
+
+        from hpsearch.nn.train import Examples, train
+
+        split = load_split(self.data)
+        examples = (Examples(*split.train), Examples(*split.dev))
+        rng = np.random.default_rng(seed)
+        for epoch in train(self.settings(params), *examples, len(split.classes), rng):
+            yield {
+                "train_loss": epoch.train_loss,
+                "train_error": epoch.train_error,
+                "train_accuracy": 1 - epoch.train_error,
+                "dev_loss": epoch.dev_loss,
+                "dev_error": epoch.dev_error,
+                "dev_accuracy": 1 - epoch.dev_error,
+            }
+
+    def problems(self, bounds: Mapping[str, tuple[Any, ...]]) -> Iterator[tuple[str, str]]:
+        """Yield (parameter, sentence) for what single ranges cannot show: settings that clash.
+
+        bounds: for each varied parameter, both ends of its range or all of its options.
+        """
+        fallback = {field: (value,) for field, value in asdict(Settings()).items()}
+        given = {**{name: (value,) for name, value in self.constants.items()}, **bounds}
+        reach = {**fallback, **given}
+        lists = [units for units in reach["hidden_units"] if isinstance(units, tuple)]
+        layers = [count for count in reach["layers"] if count is not None]
+        for units in lists:
+            if any(count != len(units) for count in layers):
+                yield (
+                    "hidden_units",
+                    (
+                        f"hidden_units lists {len(units)} layers, but layers can be "
+                        f"{' or '.join(str(count) for count in layers)}"
+                    ),
+                )
+        size = len(load_split(self.data).train.y)
+        if max(reach["batch_size"]) > size:
+            yield (
+                "batch_size",
+                (
+                    f"batch_size can be {max(reach['batch_size'])}, "
+                    f"but the training set has {size} examples"
+                ),
+            )
+        if min(reach["batch_size"]) == 1 and True in reach["batch_norm"]:
+            yield (
+                "batch_size",
+                (
+                    "batch_size can be 1 while batch_norm is true: "
+                    "one example has no variance to normalise by"
+                ),
+            )
+
+    def idle(self, bounds: Mapping[str, tuple[Any, ...]]) -> Iterator[tuple[str, str]]:
+        """Yield (parameter, why) for varied parameters that no trial would use."""
+        reach: dict[str, tuple[Any, ...]] = {
+            **{field: (value,) for field, value in asdict(Settings()).items()},
+            **{name: (value,) for name, value in self.constants.items()},
+            **bounds,
+        }
+        used_by = {
+            "momentum": ("optimizer", {"momentum", "adam"}),
+            "beta2": ("optimizer", {"rmsprop", "adam"}),
+            "epsilon": ("optimizer", {"rmsprop", "adam"}),
+            "decay_rate": ("decay", {option for option in reach["decay"] if option != "none"}),
+        }
+        for name, (chooser, users) in used_by.items():
+            if name in bounds and not users & set(reach[chooser]):
+                yield name, f"no trial uses it: {chooser} is {', '.join(reach[chooser])}"

@@ -1,0 +1,75 @@
+"""Where a run comes from: command, versions, code, data, machine."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from hpsearch import __version__
+from hpsearch.config import Config
+
+
+def describe(config: Config, raw: bytes) -> dict[str, Any]:
+    """Return what a run is made of: config, data and all that decides its trials."""
+    return {
+        "format": 1,
+        "name": config.name,
+        "parent": config.parent,
+        "config": {
+            "path": str(Path(config.document.name).resolve()),
+            "folder": config.objective.data.folder,
+            "sha256": hashlib.sha256(raw).hexdigest(),
+        },
+        "data": {"source": config.data.source, "sha256": config.objective.data.sha256},
+        "identity": config.identity(),
+        "sessions": [],
+    }
+
+
+def session(jobs: int) -> dict[str, Any]:
+    """Return what is true of this command: who runs what, where, with which versions."""
+    return {
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "host": platform.node(),
+        "pid": os.getpid(),
+        "platform": platform.platform(),
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "jobs": jobs,
+        "versions": {
+            "hpsearch": __version__,
+            "python": platform.python_version(),
+            **{name: _version(name) for name in ("numpy", "joblib", "pydantic")},
+        },
+        "git": git_commit(),
+        "seconds": 0.0,
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def git_commit() -> dict[str, Any] | None:
+    """Return the commit of the working folder and whether it has changes; None outside git."""
+    try:
+        head, status = (
+            subprocess.run(
+                ["git", *arguments], capture_output=True, text=True, timeout=5, check=True
+            ).stdout.strip()
+            for arguments in (["rev-parse", "HEAD"], ["status", "--porcelain", "-uno"])
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return {"commit": head, "changed": bool(status)}

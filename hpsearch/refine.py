@@ -1,0 +1,54 @@
+"""From a run to the config of a narrower one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hpsearch.config import Config, allowed
+from hpsearch.configwriter import refined_yaml
+from hpsearch.errors import UserError
+from hpsearch.search import counted
+from hpsearch.trial import Result, ranked
+from hpsearch.zoom import zoom
+
+FEWEST = 3
+"""Complete trials below which a box around the best says nothing."""
+
+
+def refined(
+    config: Config,
+    results: list[Result],
+    folder: Path,
+    *,
+    name: str,
+    top: int,
+    trials: int | None,
+) -> str:
+    """Write the config that searches the box around the best trials.
+
+    Args:
+        config: The run's config.
+        results: Its finished trials.
+        folder: Where the new config will be, so that it finds the data.
+        name: The new run's name.
+        top: How many of the best trials the box is drawn around.
+        trials: How many trials the new run has; None for as many as the old one.
+    Raises:
+        UserError: nothing varies, or there are fewer than three complete trials.
+    """
+    complete = [result for result in counted(config, results) if result.score is not None]
+    if not config.space.axes:
+        raise UserError(f"nothing varies in the run {config.name}, so there is nothing to refine")
+    if len(complete) < FEWEST:
+        raise UserError(
+            f"the run {config.name} has {len(complete)} complete trials of {len(results)}, and a "
+            f"refinement needs at least {FEWEST}; raise budget.trials and run it again"
+        )
+    best = ranked(complete, config.goal)[:top]
+
+    def may_be(parameter: str, value: Any) -> bool:
+        return allowed(config, parameter, value)
+
+    zoomed = zoom(config.space, best, may_be)
+    return refined_yaml(config, zoomed, folder, name=name, best=best, trials=trials)

@@ -1,0 +1,15 @@
+"""Tables of results, and the formats they are written in."""
+
+from hpsearch.report.formats import FORMATS, csv_text
+from hpsearch.report.table import Column, Run, Table, leaderboard, sort_table, trials_table
+
+__all__ = [
+    "FORMATS",
+    "Column",
+    "Run",
+    "Table",
+    "csv_text",
+    "leaderboard",
+    "sort_table",
+    "trials_table",
+]

@@ -1,0 +1,124 @@
+"""How a table is written. To add a format, write one function and its line in FORMATS."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+from hpsearch.report.table import Table
+
+DEFAULT_WIDTH = 100
+
+
+def plain_text(table: Table, width: int = DEFAULT_WIDTH) -> str:
+    """Aligned columns for a terminal; headers are broken at underscores where it gets too wide."""
+    text = _aligned(table, list(table.names))
+    if max(map(len, text.splitlines()), default=0) > width:
+        text = _aligned(table, [name.replace("_", "_\n") for name in table.names])
+    return text
+
+
+def _aligned(table: Table, headers: list[str]) -> str:
+    """Align the columns; the headers are a row like any other, as tabulate pads its own widely."""
+    from tabulate import tabulate
+
+    cells = table.texts()
+    lines = [[part for name in headers[i : i + 1] for part in name.split("\n")]
+             + [row[i] for row in cells] for i in range(len(headers))]
+    rules = ["-" * max(map(len, column)) for column in lines]
+    return tabulate(
+        [headers, rules, *cells],
+        tablefmt="plain",
+        disable_numparse=True,
+        colalign=_alignment(table) or ("left",) * len(headers),
+    )
+
+
+def _alignment(table: Table) -> tuple[str, ...] | None:
+    if not table.rows:
+        return None
+    return tuple(
+        "left" if any(isinstance(row[i], str) for row in table.rows) else "right"
+        for i in range(len(table.columns))
+    )
+
+
+def markdown(table: Table) -> str:
+    """A GitHub table."""
+    from tabulate import tabulate
+
+    cells = [[_markdown_cell(cell) for cell in row] for row in table.texts()]
+    names = [_markdown_cell(name) for name in table.names]
+    return tabulate(
+        cells, names, tablefmt="github", disable_numparse=True, colalign=_alignment(table)
+    )
+
+
+def _markdown_cell(text: str) -> str:
+    for special in "\\|<`":
+        text = text.replace(special, "\\" + special)
+    return text.replace("\n", " ")
+
+
+def csv_text(table: Table) -> str:
+    """Comma-separated values at full precision; an empty cell where there is no value."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(table.names)
+    writer.writerows([_csv_cell(cell) for cell in row] for row in table.rows)
+    return out.getvalue().rstrip("\n")
+
+
+def _csv_cell(cell: Any) -> Any:
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    if isinstance(cell, tuple | list):
+        return json.dumps(cell)
+    if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return "'" + cell  # a spreadsheet would run it as a formula
+    return cell
+
+
+def json_text(table: Table) -> str:
+    """A JSON list with one object per row, at full precision; null where there is no value."""
+    rows = [dict(zip(table.names, row, strict=True)) for row in table.rows]
+    return json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def latex(table: Table) -> str:
+    """A LaTeX tabular with booktabs rules."""
+    from tabulate import tabulate
+
+    return tabulate(
+        table.texts(),
+        table.names,
+        tablefmt="latex_booktabs",
+        disable_numparse=True,
+        colalign=_alignment(table),
+    )
+
+
+def html_table(table: Table) -> str:
+    """An HTML table element, every cell escaped."""
+    from tabulate import tabulate
+
+    return tabulate(
+        table.texts(),
+        table.names,
+        tablefmt="html",
+        disable_numparse=True,
+        colalign=_alignment(table),
+    )
+
+
+FORMATS: dict[str, Callable[[Table], str]] = {
+    "text": plain_text,
+    "markdown": markdown,
+    "csv": csv_text,
+    "json": json_text,
+    "latex": latex,
+    "html-table": html_table,
+}

@@ -1,0 +1,188 @@
+"""From results to tables: plain columns and rows, not yet in any format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hpsearch.diagnosis import SHORT_VERDICTS, diagnose
+from hpsearch.errors import UserError, nearest
+from hpsearch.space import Space, option_text
+from hpsearch.trial import Result, cost, ranked
+
+Text = Callable[[Any], str]
+
+
+def number_text(value: Any) -> str:
+    """Write a measured number with four significant digits, a missing one as a dash."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "-" if value is None else str(value)
+
+
+def _seconds_text(value: Any) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's name, and how a person reads its cells; files get the cells as they are."""
+
+    name: str
+    text: Text = number_text
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns and rows of plain values."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns' names."""
+        return tuple(column.name for column in self.columns)
+
+    def texts(self) -> list[list[str]]:
+        """Return the cells as a person reads them."""
+        return [
+            [
+                "-" if cell is None else column.text(cell)
+                for column, cell in zip(self.columns, row, strict=True)
+            ]
+            for row in self.rows
+        ]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a leaderboard needs to know of one run."""
+
+    name: str
+    metric: str
+    goal: str
+    optimal_error: float
+    space: Space
+    results: Sequence[Result]
+
+
+def trials_table(space: Space, constants: dict[str, Any], results: Iterable[Result]) -> Table:
+    """One row per trial, by number: all that is known of it, `seconds` last.
+
+    Only `seconds` may differ between two runs of one config.
+    """
+    ordered = sorted(results, key=lambda result: result.trial)
+    metrics = list(dict.fromkeys(name for result in ordered for name in result.metrics))
+    names = ["trial", "status", "score", *metrics, *space.names, *constants, "seconds"]
+    rows = [
+        (
+            result.trial,
+            result.status,
+            result.score,
+            *(result.metrics.get(name) for name in metrics),
+            *(result.params[name] for name in space.names),
+            *constants.values(),
+            result.seconds,
+        )
+        for result in ordered
+    ]
+    return Table(tuple(Column(name) for name in names), tuple(rows))
+
+
+def leaderboard(runs: Sequence[Run]) -> Table:
+    """The trials of one or several runs, best first; those without a score last.
+
+    Columns: rank, (run,) trial, score, the varied parameters, train and dev error and the
+    diagnosis where the objective reports them, (status,) seconds.
+
+    Raises:
+        UserError: the runs are not scored by the same metric.
+    """
+    first = runs[0]
+    for run in runs[1:]:
+        if (run.metric, run.goal) != (first.metric, first.goal):
+            raise UserError(
+                f"runs with different metrics have no common ranking: {first.name} is to "
+                f"{first.goal} {first.metric}, {run.name} to {run.goal} {run.metric}"
+            )
+    params = _varied(runs)
+    errors = [
+        name
+        for name in ("train_error", "dev_error")
+        if any(name in result.metrics for run in runs for result in run.results)
+    ]
+    has_status = any(result.status != "complete" for run in runs for result in run.results)
+    columns = (
+        Column("rank"),
+        *((Column("run"),) if len(runs) > 1 else ()),
+        Column("trial"),
+        Column("score"),
+        *(Column(name, text) for name, text in params.items()),
+        *(Column(name) for name in errors),
+        *((Column("diagnosis", SHORT_VERDICTS.__getitem__),) if len(errors) == 2 else ()),
+        *((Column("status"),) if has_status else ()),
+        Column("seconds", _seconds_text),
+    )
+    pairs = [(run, result) for run in runs for result in ranked(run.results, run.goal)]
+    pairs.sort(key=lambda pair: cost(pair[1], pair[0].goal))
+    rows = []
+    for rank, (run, result) in enumerate(pairs, start=1):
+        rows.append(
+            (
+                rank if result.score is not None else None,
+                *((run.name,) if len(runs) > 1 else ()),
+                result.trial,
+                result.score,
+                *(result.params.get(name) for name in params),
+                *(result.metrics.get(name) for name in errors),
+                *((_verdict(run, result),) if len(errors) == 2 else ()),
+                *((result.status,) if has_status else ()),
+                result.seconds,
+            )
+        )
+    return Table(columns, tuple(rows))
+
+
+def _varied(runs: Sequence[Run]) -> dict[str, Text]:
+    """Return the parameters that vary, with the way to write each; constant columns are hidden."""
+    texts: dict[str, Text] = {}
+    for run in runs:
+        for name, axis in run.space.axes.items():
+            texts.setdefault(name, axis.text)
+    for name in list(texts):
+        given = {repr(r.params.get(name)) for run in runs for r in run.results}
+        if len(given) == 1 and sum(len(run.results) for run in runs) > 1:
+            del texts[name]
+        elif repr(None) in given:
+            texts[name] = option_text
+    return texts
+
+
+def _verdict(run: Run, result: Result) -> str | None:
+    train, dev = result.metrics.get("train_error"), result.metrics.get("dev_error")
+    if result.status != "complete" or train is None or dev is None:
+        return None
+    return diagnose(train, dev, run.optimal_error).verdict
+
+
+def sort_table(table: Table, by: str) -> Table:
+    """Sort by a column, ascending; `-name` descending; empty cells last; ranks stay as they are.
+
+    Raises:
+        UserError: no such column.
+    """
+    name, descending = by.removeprefix("-"), by.startswith("-")
+    if name not in table.names:
+        meant = nearest(name, list(table.names))
+        hint = f"Did you mean '{meant}'? " if meant else ""
+        raise UserError(
+            f"there is no column '{name}' to sort by\n{hint}Columns: {', '.join(table.names)}."
+        )
+    index = table.names.index(name)
+    filled = [row for row in table.rows if row[index] is not None]
+    empty = [row for row in table.rows if row[index] is None]
+    texts = any(not isinstance(row[index], int | float) for row in filled)
+    filled.sort(key=lambda row: str(row[index]) if texts else row[index], reverse=descending)
+    return Table(table.columns, (*filled, *empty))

@@ -1,0 +1,325 @@
+"""The loop: what may be suggested, run it, append it, until the budget is spent."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from hpsearch.config import Config, load_config
+from hpsearch.configwriter import best_yaml
+from hpsearch.ending import Ending
+from hpsearch.errors import MachineError, UserError
+from hpsearch.provenance import describe, session
+from hpsearch.report import FORMATS, Run, csv_text, leaderboard, trials_table
+from hpsearch.runner import Work, run_trials
+from hpsearch.seeds import stream, trial_seed
+from hpsearch.store import BEST, CONFIG, LEADERBOARD, PROVENANCE, TABLE, RunFolder
+from hpsearch.supervisor import Halt, Supervisor
+from hpsearch.trial import Result, Trial, ranked
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+Watch = Callable[[Result], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a search, or this command's part of it, ended."""
+
+    results: list[Result]
+    """The trials that count, by number."""
+    new: int
+    """How many of them this command ran."""
+    reason: str
+    """Which limit ended it (trials, time, patience, failures), or `signal`."""
+    signal: int | None = None
+    """The signal that stopped it."""
+    failures: Sequence[Result] = ()
+    """The failed trials in a row, where they ended the search."""
+
+
+def suggest(config: Config, results: Sequence[Result], number: int) -> Trial | None:
+    """Return trial `number`, or None while the strategy waits for a result.
+
+    A pure function of the config, the number and the results that the strategy may see.
+    """
+    rng = stream(config.seed, "suggest", number)
+    point = config.strategy.suggest(config.space, results, number, rng)
+    if point is None:
+        return None
+    fixed = config.trial.seed
+    seed = trial_seed(config.seed, number) if fixed is None else fixed
+    return Trial(number, config.space.params(point), point, seed)
+
+
+def run_of(config: Config, results: Sequence[Result]) -> Run:
+    """Return what a leaderboard needs to know of a run."""
+    metric = config.metric
+    return Run(config.name, metric.name, config.goal, metric.optimal_error, config.space, results)
+
+
+def counted(config: Config, results: Sequence[Result]) -> list[Result]:
+    """Leave out the trials that ran beyond the one at which the budget ended the search."""
+    ending = _ending(config)
+    for result in results:
+        ending.add(result)
+    if ending.reason is None:
+        return list(results)
+    return [result for result in results if result.trial < ending.counted]
+
+
+def _ending(config: Config) -> Ending:
+    budget = config.budget
+    return Ending(config.goal, budget.limit, budget.patience, budget.failures)
+
+
+def load_run(folder: RunFolder, *, with_data: bool = True) -> Config:
+    """Read the config of a run, which finds its data where the original did.
+
+    with_data: False to leave the data unread: a report needs none.
+
+    Raises:
+        UserError: the data are gone, or the config was damaged.
+    """
+    data_folder = folder.provenance().get("config", {}).get("folder")
+    where = Path(data_folder) if data_folder else folder.path
+    return load_config(folder.path / CONFIG, folder.name, where, with_data=with_data)
+
+
+def search(
+    config: Config,
+    raw: bytes,
+    folder: RunFolder,
+    *,
+    jobs: int,
+    begin: Callable[[list[Result]], contextlib.AbstractContextManager[Watch]],
+    warn: Callable[[str], None],
+) -> Outcome:
+    """Run the trials that are missing in `folder`, and write its tables.
+
+    Args:
+        config: The checked config.
+        raw: Its file's bytes, kept in the folder.
+        folder: New, or of an earlier command with the same config.
+        jobs: Trials at once.
+        begin: Called with the trials that are already there; gives what to call with each new one.
+        warn: Called with sentences worth knowing.
+    Raises:
+        UserError: the folder belongs to another config, or another process is writing it.
+        MachineError: the record cannot be written or read, or no worker starts.
+    """
+    with folder.claim() as record:
+        if record.torn:
+            warn(
+                f"the last line of the record was torn ({record.torn} bytes) and cut off: "
+                "its trial had not been announced and runs again"
+            )
+        provenance = _open(config, raw, folder)
+        past = sum(each.get("seconds", 0.0) for each in provenance["sessions"])
+        this = session(jobs)
+        before = sorted(record.results, key=lambda result: result.trial)
+        loop = _Loop(config, folder, before, jobs, past)
+        if loop.ended is None:
+            provenance["sessions"].append(this)
+            folder.write_provenance(provenance)
+            with begin(before) as watch:
+                loop.run(watch)
+            this["seconds"] = round(loop.elapsed, 3)
+            folder.write_provenance(provenance)
+        results = counted(config, sorted(loop.results, key=lambda result: result.trial))
+        write_tables(config, folder, results)
+    reason = "signal" if loop.signal else loop.ended or "trials"
+    new = len(results) - len(counted(config, before))
+    failures = loop.ending.failed_in_a_row if reason == "failures" else ()
+    return Outcome(results, max(new, 0), reason, loop.signal, failures)
+
+
+class _Loop:
+    """One command's part of a search."""
+
+    def __init__(
+        self, config: Config, folder: RunFolder, before: list[Result], jobs: int, past: float
+    ) -> None:
+        self.config, self.folder, self.jobs = config, folder, jobs
+        self.results = list(before)
+        self.ending = _ending(config)
+        for result in before:
+            self.ending.add(result)
+        self.done = {result.trial for result in before}
+        self.halt = Halt()
+        self.signal: int | None = None
+        self.past, self.started = past, time.monotonic()
+        limit = config.budget.seconds
+        self.deadline = None if limit is None else self.started + limit - past
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since this command began the search."""
+        return time.monotonic() - self.started
+
+    @property
+    def ended(self) -> str | None:
+        """The limit that was reached, if any."""
+        if self.ending.reason:
+            return self.ending.reason
+        late = self.deadline is not None and time.monotonic() >= self.deadline
+        return "time" if late else None
+
+    def run(self, watch: Watch) -> None:
+        """Run wave after wave of trials: all that the strategy can name by now."""
+        config = self.config
+        timeout = config.trial.timeout_seconds
+        supervisor = Supervisor(
+            config.kind,
+            config.objective.spec(),
+            metric=config.metric.name,
+            timeout=timeout,
+            retries=config.trial.retries,
+            halt=self.halt,
+        )
+        with _signals(self._stop):
+            try:
+                while self.ended is None and not self.halt.is_set():
+                    before = len(self.results)
+                    self._wave(supervisor, watch)
+                    if len(self.results) == before:
+                        break
+            finally:
+                self.halt.set()
+                supervisor.close()
+                self.halt.close()
+
+    def _stop(self, number: int) -> None:
+        if self.signal is not None:  # asked twice: the record is on disk, so just go
+            import os
+
+            os._exit(128 + number)
+        self.signal = number
+        self.halt.set()
+
+    def _wave(self, supervisor: Supervisor, watch: Watch) -> None:
+        stream_of_results = run_trials(self._ready(), supervisor, self.jobs)
+        try:
+            for result in stream_of_results:
+                if result is not None:
+                    self.folder.append(result)
+                    self.results.append(result)
+                    self.ending.add(result)
+                    watch(result)
+        except BaseException:
+            self.halt.set()
+            with contextlib.suppress(Exception):
+                for _ in stream_of_results:  # let the supervisors end their children
+                    pass
+            raise
+
+    def _ready(self) -> Iterator[Work]:
+        """Yield the trials to run next; joblib reads this from a thread of its own."""
+        seen = tuple(self.results)
+        number, limit = 0, self.config.budget.limit
+        while limit is None or number < limit:
+            if self.halt.is_set() or self.ended:
+                return
+            if number not in self.done:
+                trial = suggest(self.config, seen, number)
+                if trial is None:
+                    return
+                self.done.add(number)
+                yield trial, self.config.objective.epochs(trial.params)
+            number += 1
+
+
+@contextlib.contextmanager
+def _signals(stop: Callable[[int], None]) -> Iterator[None]:
+    """Let signals ask for a stop; the search ends between two trials, never inside a write."""
+
+    def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  the signal's protocol
+        stop(number)
+
+    before: dict[int, Any] = {}
+    with contextlib.suppress(ValueError):  # only the main thread may handle signals
+        before = {number: signal.signal(number, handle) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _open(config: Config, raw: bytes, folder: RunFolder) -> dict[str, Any]:
+    """Make the folder this config's, or make sure that it is; return its provenance."""
+    provenance = folder.provenance()
+    if not folder.exists():
+        provenance = describe(config, raw)
+        folder.write_provenance(provenance)
+        folder.write(CONFIG, raw)  # last: a folder with a config is a run
+        return provenance
+    if "identity" not in provenance:
+        raise MachineError(
+            f"{folder.path / PROVENANCE} is missing or damaged, so it cannot be told whether the "
+            "run belongs to this config; restore it, or choose another name with --name"
+        )
+    changes = list(_differences(provenance["identity"], config.identity()))
+    if changes:
+        listed = "\n".join(f"    {change}" for change in changes[:10])
+        raise UserError(
+            f"{folder.path} holds a run of a different config:\n{listed}\n"
+            "Choose another name with --name, or delete that folder if you no longer need it."
+        )
+    if (folder.path / CONFIG).read_bytes() != raw:
+        fresh = describe(config, raw)
+        provenance["config"] = fresh["config"]
+        folder.write(CONFIG, raw)
+    return provenance
+
+
+def _differences(old: Any, new: Any, place: str = "") -> Iterator[str]:
+    """Yield `place: old -> new` for every part in which two plain values differ."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in dict.fromkeys([*old, *new]):
+            yield from _differences(old.get(key), new.get(key), f"{place}.{key}".lstrip("."))
+    elif old != new:
+        yield f"{place}: {_short(old)} -> {_short(new)}"
+
+
+def _short(value: Any) -> str:
+    return "not there" if value is None else str(value)[:60]
+
+
+def write_tables(config: Config, folder: RunFolder, results: list[Result]) -> None:
+    """Write every file of the run folder that is made from the record."""
+    constants = dict(config.constants)
+    table = csv_text(trials_table(config.space, constants, results))
+    folder.write(TABLE, table + "\n")
+    folder.write(LEADERBOARD, leaderboard_page(config, results))
+    best = ranked(results, config.goal)[:1]
+    if best and best[0].score is not None:
+        text = best_yaml(config, best[0], folder.path, len(results))
+        folder.write(BEST, text)
+
+
+def leaderboard_page(config: Config, results: list[Result]) -> str:
+    """Write leaderboard.md."""
+    run = run_of(config, results)
+    lines = [
+        f"# Leaderboard of {config.name}",
+        "",
+        f"{len(results)} trials, ranked by {config.metric.name} ({config.goal}), seed {config.seed}.",
+        "",
+        FORMATS["markdown"](leaderboard([run])),
+        "",
+        LUCK,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+LUCK = (
+    "The best of many trials is partly luck on the dev set: expect it to do a little worse on new "
+    "data."
+)

@@ -1,0 +1,236 @@
+"""From a mapping in a YAML file to a frozen dataclass, with a sentence for every mistake.
+
+A section's dataclass is its definition: the fields are the keys, their annotations the ranges.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
+from typing import Any, TypeVar, get_type_hints
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from hpsearch.errors import nearest
+from hpsearch.fields import STRICT, WORDS
+from hpsearch.yamlfile import Document, Place, dump
+
+Section = TypeVar("Section")
+
+OTHER_TOOLS_WORDS = {
+    "run_cap": "budget.trials",
+    "n_trials": "budget.trials",
+    "max_trials": "budget.trials",
+    "num_samples": "budget.trials",
+    "timeout_seconds": "trial.timeout",
+    "n_jobs": "run.jobs",
+    "parallelism": "run.jobs",
+    "distribution": "scale",
+    "low": "min",
+    "lower": "min",
+    "minimum": "min",
+    "high": "max",
+    "upper": "max",
+    "maximum": "max",
+    "choices": "values",
+    "categories": "values",
+    "options": "values",
+    "probabilities": "weights",
+    "sampler": "method",
+    "algorithm": "method",
+    "space": "parameters",
+    "search_space": "parameters",
+    "hyperparameters": "parameters",
+    "direction": "metric.goal",
+    "mode": "metric.goal",
+    "random_state": "seed",
+    "lr": "learning_rate",
+    "alpha": "learning_rate",
+    "n_epochs": "epochs",
+    "num_layers": "layers",
+    "weight_decay": "l2",
+    "dataset": "data.source",
+    "path": "source",
+    "target": "label",
+    "valid": "dev",
+    "validation": "dev",
+    "val": "dev",
+}
+"""What other tools call a thing -> what it is called here."""
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls, include_extras=True)
+
+
+@cache
+def _adapter(cls: type, name: str) -> TypeAdapter[Any]:
+    return TypeAdapter(_hints(cls)[name], config=ConfigDict(**STRICT))
+
+
+def key_path(place: Place) -> str:
+    """Write the way to a value as people say it: parameters.learning_rate.min, values[2]."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+    return text.removeprefix(".") or "the config"
+
+
+def found(value: Any) -> str:
+    """Say what was found, with its kind where that is the mistake."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return f"{dump(value)} (true or false)"
+    if isinstance(value, str):
+        return f"'{value[:60]}' (text)"
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return f"the list {dump(value)}"[:80]
+    return dump(value)
+
+
+def words(schema: Mapping[str, Any]) -> str:
+    """Say in English what a JSON Schema of one field allows."""
+    if WORDS in schema:
+        return str(schema[WORDS])
+    if "anyOf" in schema:
+        return " or ".join(words(part) for part in schema["anyOf"] if part.get("type") != "null")
+    if "enum" in schema or "const" in schema:
+        options = schema.get("enum") or [schema["const"]]
+        return ("one of " if len(options) > 1 else "") + ", ".join(map(str, options))
+    kind = schema.get("type")
+    if kind == "array":
+        items = words(schema.get("items", {})).removeprefix("a ").replace("number", "numbers", 1)
+        return f"a list of {items}"
+    if kind in ("integer", "number"):
+        text = "a whole number" if kind == "integer" else "a number"
+        limits = [
+            (f"at least {schema['minimum']}" if "minimum" in schema else ""),
+            (f"above {schema['exclusiveMinimum']}" if "exclusiveMinimum" in schema else ""),
+            (f"at most {schema['maximum']}" if "maximum" in schema else ""),
+            (f"below {schema['exclusiveMaximum']}" if "exclusiveMaximum" in schema else ""),
+        ]
+        return " ".join([text, " and ".join(limit for limit in limits if limit)]).strip()
+    return {"boolean": "true or false", "string": "text"}.get(str(kind), "a value")
+
+
+def options(schema: Mapping[str, Any]) -> list[str]:
+    """Return the words that a JSON Schema of one field lists, if any."""
+    listed = [*schema.get("enum", []), *([schema["const"]] if "const" in schema else [])]
+    for part in schema.get("anyOf", []):
+        listed += options(part)
+    return [str(option) for option in listed]
+
+
+def number_hint(value: Any) -> str:
+    """Say how to write a number that is written in a way YAML readers disagree on."""
+    if isinstance(value, float) and value.is_integer():
+        return f"Write {int(value)}."
+    if not isinstance(value, str):
+        return ""
+    text = value.strip()
+    if re.fullmatch(r"[-+]?[0-9][0-9_]*(\.[0-9_]*)?([eE][-+]?[0-9]+)?", text):
+        plain = re.sub(r"^([-+]?)0+(?=[0-9])", r"\1", text.replace("_", ""))
+        return f"Write {plain}, without quotes, underscores or leading zeros."
+    if re.fullmatch(r"[-+]?[0-9]+,[0-9]+", text):
+        return f"Write {text.replace(',', '.')}."
+    if re.fullmatch(r"0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+", text):
+        return f"Write {int(text, 0)}."
+    power = re.fullmatch(r"10\s*(?:\*\*|\^)\s*\(?(-?[0-9]+)\)?", text)
+    return f"Write 1e{power[1]}." if power else ""
+
+
+class Sections:
+    """Reads the sections of one document; every method raises UserError with the place."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+
+    def at(self, place: Place) -> Any:
+        """Return the value at a place, or None where there is none."""
+        value = self.document.value
+        for part in place:
+            value = value.get(part) if isinstance(value, Mapping) else None
+        return value
+
+    def mapping(self, place: Place, known: Collection[str], example: str = "") -> dict[str, Any]:
+        """Return the mapping at `place`, whose keys must all be known."""
+        value = self.at(place)
+        if not isinstance(value, dict):
+            hint = f"Example: {example}" if example else f"Known keys: {', '.join(sorted(known))}."
+            raise self.document.error(
+                place, f"{key_path(place)} must be a mapping, found {found(value)}", hint
+            )
+        for key in value:
+            if key not in known:
+                raise self.unknown((*place, key), known)
+        return value
+
+    def unknown(self, place: Place, known: Collection[str]) -> Exception:
+        """Build the error for a key that does not exist at its place."""
+        key, where = str(place[-1]), key_path(place[:-1])
+        names = sorted(known)
+        ours = OTHER_TOOLS_WORDS.get(key)
+        meant = nearest(key, names)
+        hint = f"Known: {', '.join(names)}."
+        if meant:
+            hint = f"Did you mean '{meant}'? {hint}"
+        elif ours and (ours in known or "." in ours or len(place) == 1):
+            hint = f"hpsearch calls it '{ours}'. {hint}"
+        return self.document.error(place, f"unknown key '{key}' in {where}", hint, at_key=True)
+
+    def read(self, cls: type[Section], place: Place, example: str = "") -> Section:
+        """Build a section from the mapping at `place`; a section that is not given is all defaults.
+
+        Raises:
+            UserError: not a mapping, an unknown or missing key, a wrong type, an impossible value.
+        """
+        names = {item.name: item for item in fields(cls)}  # type: ignore[arg-type]
+        value = self.at(place)
+        given = (
+            {}
+            if value is None and place not in self.document.values
+            else self.mapping(place, names, example)
+        )
+        for name, item in names.items():
+            required = item.default is MISSING and item.default_factory is MISSING
+            if required and name not in given:
+                hint = f"Example: {example}" if example else ""
+                raise self.document.error(
+                    place, f"{key_path(place)} needs the key '{name}'", hint, at_key=True
+                )
+        return cls(**{name: self.field(cls, name, (*place, name)) for name in given})
+
+    def field(self, cls: type, name: str, place: Place, value: Any = ...) -> Any:
+        """Check one value against a field of a section; by default the value at `place`."""
+        hint_type = _hints(cls)[name]
+        if is_dataclass(hint_type):
+            return self.read(hint_type, place)  # type: ignore[arg-type]
+        value = self.at(place) if value is ... else value
+        adapter = _adapter(cls, name)
+        try:
+            return adapter.validate_python(_tuples(value))
+        except ValidationError:
+            schema = adapter.json_schema()
+        known = options(schema)
+        meant = nearest(value, known) if isinstance(value, str) else None
+        hint = f"Did you mean '{meant}'?" if meant else number_hint(value) if not known else ""
+        text = f"{key_path(place)} must be {words(schema)}, found {found(value)}"
+        raise self.document.error(place, text, hint)
+
+
+def _tuples(value: Any) -> Any:
+    """Frozen sections hold tuples where YAML has lists."""
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def section_schema(cls: type) -> dict[str, Any]:
+    """Return the JSON Schema of a section's dataclass."""
+    schema = TypeAdapter(cls).json_schema()
+    for each in schema.get("properties", {}).values():
+        each.pop("title", None)
+    schema.pop("title", None)
+    return schema

@@ -1,0 +1,33 @@
+"""Every random stream by name, so that no result depends on timing or on the number of jobs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+KINDS = {"suggest": 0, "train": 1, "split": 2}
+"""What a stream is for; the number is part of the record's format and never changes."""
+
+
+def sequence(seed: int, kind: str, number: int = 0) -> np.random.SeedSequence:
+    """Return the entropy of one stream; equal arguments give equal streams on every machine."""
+    import numpy as np
+
+    return np.random.SeedSequence(seed, spawn_key=(KINDS[kind], number))
+
+
+def stream(seed: int, kind: str, number: int = 0) -> np.random.Generator:
+    """Return the generator of one stream: of trial `number` where the kind belongs to trials."""
+    import numpy as np
+
+    return np.random.default_rng(sequence(seed, kind, number))
+
+
+def trial_seed(seed: int, number: int) -> int:
+    """Return the training seed of trial `number`, in 0 .. 2**32 - 1, which every framework takes.
+
+    Not `seed + number`: trial 1 of seed 0 would train as trial 0 of seed 1.
+    """
+    return int(sequence(seed, "train", number).generate_state(1)[0])

@@ -1,0 +1,265 @@
+"""The run folder: the only module that knows names inside runs/ and writes there."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from hpsearch.errors import MachineError, UserError, nearest
+from hpsearch.fields import RUN_NAME
+from hpsearch.trial import Result
+
+FORMAT = 1
+"""The version of the record's lines."""
+
+CONFIG = "config.yaml"
+RECORD = "trials.jsonl"
+TABLE = "trials.csv"
+LEADERBOARD = "leaderboard.md"
+BEST = "best.yaml"
+PROVENANCE = "provenance.json"
+
+
+def encode(result: Result) -> bytes:
+    """Write a result as one line of strict JSON whose last member is a checksum of the rest."""
+    record = {"format": FORMAT, **asdict(result)}
+    body = json.dumps(record, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
+    return b'%s,"checksum":"%08x"}\n' % (body[:-1], zlib.crc32(body[:-1]))
+
+
+def decode(line: bytes) -> Result:
+    """Read one line of the record.
+
+    Raises:
+        ValueError: not a whole, unchanged line.
+        UserError: written by a newer hpsearch.
+    """
+    match = re.fullmatch(rb'(.*),"checksum":"([0-9a-f]{8})"}\n', line)
+    if not match or zlib.crc32(match[1]) != int(match[2], 16):
+        raise ValueError("damaged")
+    record = json.loads(match[1] + b"}")
+    version = record.pop("format")
+    if version != FORMAT:
+        raise UserError(
+            f"the record has format {version}, and this hpsearch reads {FORMAT}: upgrade hpsearch"
+        )
+    record["params"] = {name: _tuples(value) for name, value in record["params"].items()}
+    return Result(**{**record, "unit": tuple(record["unit"])})
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a reading of the record found."""
+
+    results: list[Result]
+    whole: int
+    """Bytes that are whole lines; what follows is a torn last line."""
+    torn: int
+    """Bytes after the last whole line."""
+
+
+class RunFolder:
+    """One run's folder, to read or, inside `claim`, to write."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._record: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.path.name
+
+    def exists(self) -> bool:
+        """Tell whether this is a run: a folder, not a link, with a config in it."""
+        return not self.path.is_symlink() and (self.path / CONFIG).is_file()
+
+    # Reading
+
+    def read_record(self) -> Record:
+        """Read the record; a torn last line is left out, as it was never announced.
+
+        Raises:
+            MachineError: a line before the last is damaged, or the file cannot be read.
+            UserError: written by a newer hpsearch.
+        """
+        path = self.path / RECORD
+        results: dict[int, Result] = {}
+        whole = 0
+        try:
+            with path.open("rb") as file:
+                for number, line in enumerate(file, start=1):
+                    try:
+                        result = decode(line)
+                    except ValueError:
+                        rest = len(line) + len(file.read())
+                        if rest > len(line):
+                            raise MachineError(
+                                f"{path}:{number}: this line of the record is damaged, and it is "
+                                "not the last one; nothing was changed.\nRestore the file from a "
+                                "copy, or delete that line: its trial will run again."
+                            ) from None
+                        return Record(list(results.values()), whole, rest)
+                    whole += len(line)
+                    results.setdefault(result.trial, result)
+        except FileNotFoundError:
+            return Record([], 0, 0)
+        except OSError as error:
+            raise _machine(error, path) from None
+        return Record(list(results.values()), whole, 0)
+
+    def results(self) -> list[Result]:
+        """Return the finished trials by number."""
+        return sorted(self.read_record().results, key=lambda result: result.trial)
+
+    def provenance(self) -> dict[str, Any]:
+        """Return what is known of how the run came about; empty where nothing was kept."""
+        try:
+            found = json.loads((self.path / PROVENANCE).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    # Writing
+
+    @contextlib.contextmanager
+    def claim(self) -> Iterator[Record]:
+        """Hold the folder for one writer, creating it where it is new; yield its record.
+
+        The lock is the kernel's, on the record itself: free at once when the process ends.
+
+        Raises:
+            UserError: another process holds the run, or the path is something else.
+            MachineError: the disk does not allow it, or the record is damaged.
+        """
+        if self.path.is_symlink() or (self.path.exists() and not self.path.is_dir()):
+            raise UserError(
+                f"{self.path} is not a folder of a run; choose another name with --name"
+            )
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            descriptor = os.open(self.path / RECORD, flags, 0o666)
+        except OSError as error:
+            raise _machine(error, self.path) from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            session = (self.provenance().get("sessions") or [{}])[-1]
+            who = f"process {session.get('pid', '?')} on {session.get('host', '?')}"
+            raise UserError(
+                f"{self.path} is being written by {who}; wait for it or stop it"
+            ) from None
+        except OSError as error:
+            os.close(descriptor)
+            raise _machine(error, self.path / RECORD) from None
+        try:
+            record = self.read_record()
+            if record.torn:
+                os.ftruncate(descriptor, record.whole)
+            self._record = descriptor
+            yield record
+        finally:
+            self._record = None
+            os.close(descriptor)
+
+    def append(self, result: Result) -> None:
+        """Add a result to the record; when this returns it is on disk.
+
+        Raises:
+            MachineError: it could not be written; the record holds whole lines only.
+        """
+        assert self._record is not None, "append needs claim"
+        line = encode(result)
+        before = os.fstat(self._record).st_size
+        try:
+            written = os.write(self._record, line)
+            if written != len(line):
+                raise OSError(28, "No space left on device")
+            os.fsync(self._record)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._record, before)
+            raise _machine(error, self.path / RECORD) from None
+
+    def write(self, name: str, content: str | bytes) -> None:
+        """Replace a file of the folder as a whole: a reader sees the old one or the new one."""
+        path = self.path / name
+        beside = path.with_name(f".{name}.new")
+        data = content.encode() if isinstance(content, str) else content
+        try:
+            with beside.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(beside, path)
+            folder = os.open(self.path, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                beside.unlink()
+            raise _machine(error, path) from None
+
+    def write_provenance(self, content: Mapping[str, Any]) -> None:
+        """Replace what is known of how the run came about."""
+        self.write(PROVENANCE, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def _machine(error: OSError, path: Path) -> MachineError:
+    return MachineError(f"{path}: {error.strerror}; no announced trial is lost")
+
+
+def find_run(runs: Path, name: str | None) -> RunFolder:
+    """Return a run by its name under `runs` or its path; without a name, the newest.
+
+    Raises:
+        UserError: there is no such run.
+    """
+    known = sorted(_runs(runs), key=_age)
+    if name is None:
+        if not known:
+            raise UserError(
+                f"there is no run in {runs} yet; begin with: hpsearch run configs/digits.yaml"
+            )
+        return known[-1]
+    candidates = [RunFolder(Path(name))]
+    if re.fullmatch(RUN_NAME.pattern, name):
+        candidates.insert(0, RunFolder(runs / name))
+    for folder in candidates:
+        if folder.exists():
+            return RunFolder(folder.path.resolve()) if folder.path.name in ("", "..") else folder
+    names = [folder.name for folder in known]
+    meant = nearest(name, names)
+    hint = f"Did you mean '{meant}'? " if meant else ""
+    listed = f"Runs: {', '.join(names[-10:])}." if names else "There are none yet."
+    raise UserError(f"there is no run '{name}' in {runs}\n{hint}{listed}")
+
+
+def _runs(runs: Path) -> Iterator[RunFolder]:
+    with contextlib.suppress(OSError):
+        for path in runs.iterdir():
+            if RunFolder(path).exists():
+                yield RunFolder(path)
+
+
+def _age(folder: RunFolder) -> tuple[int, str]:
+    try:
+        return (folder.path / RECORD).stat().st_mtime_ns, folder.name
+    except OSError:
+        return 0, folder.name

@@ -1,0 +1,159 @@
+"""From the best trials to a smaller box around them, on each parameter's own scale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hpsearch.scales import SCALES, Integer, Real
+from hpsearch.space import Axis, Choice, Space
+from hpsearch.trial import Result
+
+EDGE = 0.05
+"""A best trial this close to an end of its range, in units of the range, is on the edge."""
+SMALLEST = 0.1
+"""The narrowest box on an axis: one zoom never trusts few trials more than that."""
+
+Allowed = Callable[[str, Any], bool]
+"""Tells whether a parameter may have a value at all: what a widened range must respect."""
+
+
+@dataclass(frozen=True)
+class Zoomed:
+    """What became of one axis."""
+
+    axis: Axis | None
+    """The new axis; None when only one value is left."""
+    value: Any
+    """That value."""
+    notes: dict[str, str]
+    """For each key of the config's entry, what changed and which trials caused it."""
+
+
+def zoom(space: Space, best: Sequence[Result], allowed: Allowed) -> dict[str, Zoomed]:
+    """Return the box around the best trials.
+
+    On each axis it reaches from the lowest to the highest of them plus a margin, so an axis on
+    which they agree gets narrow and one that does not matter stays wide. Where the very best sits
+    on an edge of its range, the box goes on beyond that edge, as far as `allowed` lets it.
+
+    Args:
+        space: The space in which the trials were drawn.
+        best: The best trials, best first; at least two.
+        allowed: Whether a parameter may have a value.
+    """
+    return {
+        name: _zoom_choice(axis, name, best)
+        if isinstance(axis, Choice)
+        else _zoom_range(axis, name, best, allowed)
+        for name, axis in space.axes.items()
+    }
+
+
+def _zoom_choice(axis: Choice, name: str, best: Sequence[Result]) -> Zoomed:
+    by_option = {
+        repr(option): [r.trial for r in best if repr(r.params[name]) == repr(option)]
+        for option in axis.options
+    }
+    kept = [i for i, option in enumerate(axis.options) if by_option[repr(option)]]
+    options = tuple(axis.options[i] for i in kept)
+    notes = {
+        "values": f"{_texts(axis, axis.options)} -> {_texts(axis, options)}: "
+        f"what the best trials {_listed(best)} chose"
+    }
+    if len(options) == 1:
+        return Zoomed(None, options[0], notes)
+    if len(options) == len(axis.options):
+        notes = {"values": f"kept: the best trials {_listed(best)} chose each of them"}
+    weights = None if axis.weights is None else tuple(axis.weights[i] for i in kept)
+    return Zoomed(Choice(options, weights), None, notes)
+
+
+def _texts(axis: Axis, values: Sequence[Any]) -> str:
+    return "[" + ", ".join(axis.text(value) for value in values) + "]"
+
+
+def _listed(results: Sequence[Result]) -> str:
+    return ", ".join(str(result.trial) for result in results)
+
+
+def _zoom_range(axis: Axis, name: str, best: Sequence[Result], allowed: Allowed) -> Zoomed:
+    assert isinstance(axis, Real | Integer)
+    units = [axis.to_unit(result.params[name]) for result in best]
+    margin = (max(units) - min(units)) / len(units)
+    low, high = min(units) - margin, max(units) + margin
+    lacking = SMALLEST - (high - low)
+    if lacking > 0:
+        low, high = low - lacking / 2, high + lacking / 2
+    step = max((high - low) / 4, EDGE)
+    ends: dict[str, Any] = {}
+    notes: dict[str, str] = {}
+    for end, unit, old in (("min", low, axis.scale.min), ("max", high, axis.scale.max)):
+        at_edge = _on_edge(axis, best[0].params[name], units[0], end)
+        outward = -step if end == "min" else 1 + step
+        value = None
+        if at_edge:
+            value = _beyond(axis, name, outward, end, allowed)
+        if value is None:
+            value = _inside(axis, unit, end)
+        ends[end] = value
+        notes[end] = _note(axis, end, old, value, best, at_edge)
+    if ends["min"] == ends["max"]:
+        text = f"{axis.text(axis.scale.min)} .. {axis.text(axis.scale.max)} -> "
+        text += f"{axis.text(ends['min'])}: the best trials {_listed(best)} agree"
+        return Zoomed(None, ends["min"], {"values": text})
+    scale = SCALES[axis.name](ends["min"], ends["max"])
+    new: Axis = Integer(scale, axis.name) if isinstance(axis, Integer) else Real(scale, axis.name)
+    return Zoomed(new, None, notes)
+
+
+def _on_edge(axis: Real | Integer, value: Any, unit: float, end: str) -> bool:
+    if isinstance(axis, Integer):
+        return bool(value == (axis.scale.min if end == "min" else axis.scale.max))
+    return unit < EDGE if end == "min" else unit > 1 - EDGE
+
+
+def _inside(axis: Real | Integer, unit: float, end: str) -> Any:
+    """Return the range's value at a coordinate, a real one rounded outward to a few digits."""
+    old_low, old_high = axis.scale.min, axis.scale.max
+    value = axis.from_unit(np.float64(min(max(unit, 0.0), 1.0))).item()
+    if isinstance(axis, Integer) or value in (old_low, old_high):
+        return value
+    return min(max(axis.scale.tidy(value, up=end == "max"), old_low), old_high)
+
+
+def _beyond(axis: Real | Integer, name: str, unit: float, end: str, allowed: Allowed) -> Any:
+    """Return a value beyond the old end, or None where the parameter cannot go there."""
+    value = float(axis.scale.at(np.float64(unit)))
+    if isinstance(axis, Integer):
+        far = axis.scale.min - 1 if end == "min" else axis.scale.max + 1
+        rounded = round(value)
+        value = int(min(rounded, far) if end == "min" else max(rounded, far))
+    else:
+        value = axis.scale.tidy(value, up=end == "max")
+    try:
+        low, high = axis.scale.min, axis.scale.max
+        SCALES[axis.name](*((value, high) if end == "min" else (low, value)))
+    except ValueError:
+        return None
+    return value if allowed(name, value) else None
+
+
+def _note(
+    axis: Real | Integer, end: str, old: float, new: Any, best: Sequence[Result], at_edge: bool
+) -> str:
+    change = f"{axis.text(old)} -> {axis.text(new)}"
+    lower = end == "min"
+    if new == old:
+        reason = (
+            "the best sits there, but it can go no further"
+            if at_edge
+            else (f"the best trials {_listed(best)} spread that far")
+        )
+        return f"kept: {reason}"
+    if (new < old) == lower:
+        return f"{change}: widened, the best trial {best[0].trial} sits on this edge"
+    return f"{change}: the best trials {_listed(best)} are {'above' if lower else 'below'}"
