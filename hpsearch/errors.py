@@ -37,7 +37,10 @@ def nearest(word: object, known: list[str]) -> str | None:
     """Return the known name a person most likely meant by `word`, or None."""
     import difflib
 
+    if not isinstance(word, str) or not word:
+        return None
     by_lower = {name.lower(): name for name in known}
-    text = str(word).lower().replace("-", "_").replace(" ", "_")
-    found = difflib.get_close_matches(text, by_lower, n=1, cutoff=0.6)
+    text = word.lower().replace("-", "_").replace(" ", "_")
+    longer = [name for name in by_lower if len(text) > 1 and name.startswith(text)]
+    found = longer if len(longer) == 1 else difflib.get_close_matches(text, by_lower, n=1)
     return by_lower[found[0]] if found else None

@@ -25,11 +25,11 @@ def doc(text: str, **keywords: Any) -> Any:
 
 @dataclass(frozen=True)
 class OneOf:
-    """Annotates a text field that must be one of `names`, the keys of a family's table."""
+    """Annotates a field that must be one of `names`, the keys of a family's table."""
 
-    names: tuple[str, ...]
+    names: tuple[Any, ...]
 
-    def __init__(self, names: Iterable[str]) -> None:
+    def __init__(self, names: Iterable[Any]) -> None:
         object.__setattr__(self, "names", tuple(names))
 
     def __get_pydantic_core_schema__(

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hpsearch.config import Config, allowed
-from hpsearch.configwriter import refined_yaml
+from hpsearch.config import Config, allowed, refined_yaml
 from hpsearch.errors import UserError
 from hpsearch.search import counted
 from hpsearch.trial import Result, ranked

@@ -20,9 +20,13 @@ class Scale(Protocol):
     """An interval of numbers and its map to and from the unit interval."""
 
     @property
-    def min(self) -> float: ...
+    def min(self) -> float:
+        """The lower end."""
+
     @property
-    def max(self) -> float: ...
+    def max(self) -> float:
+        """The upper end."""
+
     def at(self, u: Array) -> Array:
         """Map u, also beyond [0, 1], along the scale; rounding may miss an end by an ulp."""
 
@@ -67,7 +71,7 @@ class Linear:
 
     def __post_init__(self) -> None:
         if not self.min < self.max:
-            raise ValueError(f"a linear scale needs min < max, got {self.min} and {self.max}")
+            raise ValueError(f"a linear scale needs min < max, got {self.min:g} and {self.max:g}")
         if not math.isfinite(self.max - self.min):
             raise ValueError(f"the range from {self.min} to {self.max} is too wide")
 
@@ -105,7 +109,7 @@ class Log:
 
     def __post_init__(self) -> None:
         if not 0 < self.min < self.max:
-            raise ValueError(f"a log scale needs 0 < min < max, got {self.min} and {self.max}")
+            raise ValueError(f"a log scale needs 0 < min < max, got {self.min:g} and {self.max:g}")
 
     def at(self, u: Array) -> Array:
         """Map u along the scale; 0 is min and 1 is max."""
@@ -144,7 +148,7 @@ class OneMinusLog:
     def __post_init__(self) -> None:
         if not self.min < self.max < 1:
             raise ValueError(
-                f"a one_minus_log scale needs min < max < 1, got {self.min} and {self.max}"
+                f"a one_minus_log scale needs min < max < 1, got {self.min:g} and {self.max:g}"
             )
 
     def at(self, u: Array) -> Array:
@@ -207,7 +211,7 @@ class Real:
 
     def to_unit(self, value: Any) -> float:
         """Map a value in [min, max] to [0, 1]."""
-        return float(np.clip(self.scale.to_unit(np.float64(value)), 0, 1))
+        return float(np.clip(self.scale.to_unit(np.asarray(value, np.float64)), 0, 1))
 
     def text(self, value: Any) -> str:
         """Write a value for a person."""

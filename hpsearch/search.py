@@ -11,8 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from hpsearch.config import Config, load_config
-from hpsearch.configwriter import best_yaml
+from hpsearch.config import Config, best_yaml, load_config
 from hpsearch.ending import Ending
 from hpsearch.errors import MachineError, UserError
 from hpsearch.provenance import describe, session
@@ -239,7 +238,7 @@ class _Loop:
 def _signals(stop: Callable[[int], None]) -> Iterator[None]:
     """Let signals ask for a stop; the search ends between two trials, never inside a write."""
 
-    def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  the signal's protocol
+    def handle(number: int, frame: FrameType | None) -> None:
         stop(number)
 
     before: dict[int, Any] = {}
@@ -310,7 +309,8 @@ def leaderboard_page(config: Config, results: list[Result]) -> str:
     lines = [
         f"# Leaderboard of {config.name}",
         "",
-        f"{len(results)} trials, ranked by {config.metric.name} ({config.goal}), seed {config.seed}.",
+        f"{len(results)} trials, seed {config.seed}, ranked by {config.metric.name} "
+        f"({config.goal}).",
         "",
         FORMATS["markdown"](leaderboard([run])),
         "",

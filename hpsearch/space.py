@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hpsearch.scales import Array, Integer, Real
-from hpsearch.trial import Params
+from hpsearch.trial import Params, plain
 
 Point = tuple[float, ...]
 """A place in the unit cube: one coordinate in [0, 1] per varied parameter, in their order."""
@@ -75,7 +75,8 @@ class Choice:
         index = np.minimum(np.searchsorted(self._edges, u, side="right"), last)
         options = np.empty(len(self.options), dtype=object)
         options[:] = self.options  # element by element: an option may itself be a tuple
-        return options[np.atleast_1d(index)].reshape(np.shape(index))
+        drawn: npt.NDArray[Any] = options[np.atleast_1d(index)].reshape(np.shape(index))
+        return drawn
 
     def to_unit(self, value: Any) -> float:
         """Map an option to the middle of its share."""
@@ -90,7 +91,7 @@ class Choice:
     def spec(self) -> dict[str, Any]:
         """Return the mapping that a config says it with."""
         weights = {} if self.weights is None else {"weights": list(self.weights)}
-        return {"values": [_plain(option) for option in self.options], **weights}
+        return {"values": [plain(option) for option in self.options], **weights}
 
 
 def option_text(value: Any) -> str:
@@ -100,10 +101,6 @@ def option_text(value: Any) -> str:
     if isinstance(value, tuple | list):
         return "-".join(option_text(item) for item in value)
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _plain(value: Any) -> Any:
-    return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
 @dataclass(frozen=True)
@@ -125,7 +122,7 @@ class Space:
     def params(self, point: Sequence[float]) -> Params:
         """Map a point of the unit cube to a setting, as plain Python values."""
         pairs = zip(self.axes.items(), point, strict=True)
-        return {name: axis.from_unit(np.float64(u)).item() for (name, axis), u in pairs}
+        return {name: axis.from_unit(np.asarray(u)).item() for (name, axis), u in pairs}
 
     def point(self, params: Params) -> Point:
         """Map a setting to a point that `params` maps back to it."""

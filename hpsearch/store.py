@@ -15,7 +15,7 @@ from typing import Any
 
 from hpsearch.errors import MachineError, UserError, nearest
 from hpsearch.fields import RUN_NAME
-from hpsearch.trial import Result
+from hpsearch.trial import Result, frozen
 
 FORMAT = 1
 """The version of the record's lines."""
@@ -51,12 +51,8 @@ def decode(line: bytes) -> Result:
         raise UserError(
             f"the record has format {version}, and this hpsearch reads {FORMAT}: upgrade hpsearch"
         )
-    record["params"] = {name: _tuples(value) for name, value in record["params"].items()}
+    record["params"] = {name: frozen(value) for name, value in record["params"].items()}
     return Result(**{**record, "unit": tuple(record["unit"])})
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True)

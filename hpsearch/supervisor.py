@@ -66,15 +66,15 @@ class Halt:
         os.close(self._write)
 
 
-class ChildEnded(Exception):
+class ChildEndedError(Exception):
     """The child is gone; the text says how."""
 
 
-class TimedOut(Exception):
+class TimedOutError(Exception):
     """The child did not answer in time."""
 
 
-class Halted(Exception):
+class HaltedError(Exception):
     """The search was asked to stop."""
 
 
@@ -112,30 +112,31 @@ class Child:
         """Send one request and wait for its answer, at most `limit` seconds.
 
         Raises:
-            ChildEnded, TimedOut, Halted: instead of an answer; the child is then to be ended.
+            ChildEndedError, TimedOutError, HaltedError: instead of an answer; the child is then
+                to be ended.
         """
         deadline = None if limit is None else time.monotonic() + limit
         try:
             self._requests.write(json.dumps(request).encode() + b"\n")
         except BrokenPipeError:
-            raise ChildEnded(self._how_it_ended()) from None
+            raise ChildEndedError(self._how_it_ended()) from None
         poller = select.poll()
         poller.register(self._answers, select.POLLIN)
         poller.register(self._halt, select.POLLIN)
         while b"\n" not in self._buffer:
             left = TICK if deadline is None else min(TICK, deadline - time.monotonic())
             if left <= 0:
-                raise TimedOut
+                raise TimedOutError
             ready = {descriptor for descriptor, _ in poller.poll(left * 1000)}
             if self._halt.is_set():
-                raise Halted
+                raise HaltedError
             if self._answers.fileno() in ready:
                 chunk = os.read(self._answers.fileno(), 1 << 16)
                 if not chunk:
-                    raise ChildEnded(self._how_it_ended())
+                    raise ChildEndedError(self._how_it_ended())
                 self._buffer += chunk
             elif self._process.poll() is not None:  # a grandchild may keep the pipe open
-                raise ChildEnded(self._how_it_ended())
+                raise ChildEndedError(self._how_it_ended())
         line, self._buffer = self._buffer.split(b"\n", 1)
         answer: dict[str, Any] = json.loads(line)
         return answer
@@ -212,10 +213,10 @@ class Supervisor:
                 began = time.monotonic()
                 answer = child.ask(request, self._timeout)
                 self._give_back(child)
-            except Halted:
+            except HaltedError:
                 _end(child)
                 return None
-            except TimedOut:
+            except TimedOutError:
                 _end(child)
                 if child is None:
                     raise MachineError(
@@ -223,7 +224,7 @@ class Supervisor:
                     ) from None
                 text = f"not finished within {self._timeout:g} s"
                 answer = {"status": "timeout", "message": text}
-            except ChildEnded as ended:
+            except ChildEndedError as ended:
                 _end(child)
                 if child is None:
                     raise MachineError(f"a worker could not start: {ended}") from None

@@ -9,6 +9,17 @@ from typing import Any
 Params = dict[str, Any]
 """The settings of a trial by name: numbers, text, booleans or lists of them."""
 
+
+def frozen(value: Any) -> Any:
+    """Turn lists, which JSON and YAML have, into tuples, which settings hold."""
+    return tuple(frozen(item) for item in value) if isinstance(value, list) else value
+
+
+def plain(value: Any) -> Any:
+    """Turn tuples into lists: the inverse of `frozen`."""
+    return [plain(item) for item in value] if isinstance(value, tuple) else value
+
+
 STATUSES = ("complete", "diverged", "failed", "timeout", "crashed")
 """How a trial can end; only a complete one has a score."""
 

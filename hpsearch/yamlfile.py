@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from hpsearch.errors import UserError
+from hpsearch.errors import UserError, nearest
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
@@ -115,18 +115,22 @@ class _Composer(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise _Refused(event, "anchors and aliases (& and *) are refused: write the value out")
+            raise _RefusedError(
+                event, "anchors and aliases (& and *) are refused: write the value out"
+            )
         if getattr(event, "tag", None):
-            raise _Refused(event, f"tags are refused, found '{event.tag}': write a plain value")
+            raise _RefusedError(
+                event, f"tags are refused, found '{event.tag}': write a plain value"
+            )
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise _Refused(event, f"nested deeper than {MAX_DEPTH} levels")
+            raise _RefusedError(event, f"nested deeper than {MAX_DEPTH} levels")
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """Valid YAML that a config must not hold."""
 
     def __init__(self, at: yaml.Event | yaml.Node, text: str) -> None:
@@ -136,6 +140,7 @@ class _Refused(Exception):
 
 def _mark(at: yaml.Event | yaml.Node) -> Mark:
     start, end = at.start_mark, at.end_mark
+    assert start is not None and end is not None  # noqa: PT018  of what was parsed from text
     one_line = start.line == end.line
     return Mark(start.line + 1, start.column + 1, end.column - start.column if one_line else 1)
 
@@ -151,7 +156,10 @@ def read_yaml(path: Path) -> Document:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+        there = {each.stem: each for each in path.parent.glob("*.y*ml")}
+        meant = nearest(path.stem, list(there))
+        hint = f"\nDid you mean '{there[meant]}'?" if meant else ""
+        raise UserError(f"{path}: cannot be read: {error.strerror}{hint}") from None
     if len(raw) > MAX_BYTES:
         raise UserError(f"{path}: larger than 1 MiB, which no config is")
     return parse_yaml(raw, str(path))
@@ -168,7 +176,7 @@ def parse_yaml(raw: bytes, name: str) -> Document:
     try:
         loader = _Composer(text)
         root = loader.get_single_node()
-    except _Refused as refused:
+    except _RefusedError as refused:
         raise pointed(name, lines, refused.mark, str(refused)) from None
     except yaml.MarkedYAMLError as error:
         where = error.problem_mark or error.context_mark
@@ -193,7 +201,7 @@ def parse_yaml(raw: bytes, name: str) -> Document:
         return document
     try:
         value = _value(root, (), document)
-    except _Refused as refused:
+    except _RefusedError as refused:
         raise pointed(name, lines, refused.mark, str(refused)) from None
     return Document(name, lines, value, document.keys, document.values)
 
@@ -207,31 +215,34 @@ def _value(node: yaml.Node, place: Place, document: Document) -> Any:
             key = _key(key_node)
             if key in mapping:
                 first = document.keys[(*place, key)].line
-                raise _Refused(key_node, f"the key '{key}' is given twice (first in line {first})")
+                raise _RefusedError(
+                    key_node, f"the key '{key}' is given twice (first in line {first})"
+                )
             document.keys[(*place, key)] = _mark(key_node)
             mapping[key] = _value(value_node, (*place, key), document)
         return mapping
     if isinstance(node, yaml.SequenceNode):
         return [_value(item, (*place, i), document) for i, item in enumerate(node.value)]
+    assert isinstance(node, yaml.ScalarNode)
     if node.style is not None:  # quoted, or a block of text
         return str(node.value)
     try:
         return plain_scalar(node.value)
     except ValueError as error:
-        raise _Refused(node, str(error)) from None
+        raise _RefusedError(node, str(error)) from None
 
 
 def _key(node: yaml.Node) -> str:
     if not isinstance(node, yaml.ScalarNode):
-        raise _Refused(node, "a key must be text, not a list or a mapping")
+        raise _RefusedError(node, "a key must be text, not a list or a mapping")
     if node.value == "<<" and node.style is None:
-        raise _Refused(node, "merge keys (<<) are refused: write the keys out")
+        raise _RefusedError(node, "merge keys (<<) are refused: write the keys out")
     try:
         key = node.value if node.style is not None else plain_scalar(node.value)
     except ValueError:
         key = None
     if not isinstance(key, str):
-        raise _Refused(node, f"a key must be text, found {node.value!r}: put it in quotes")
+        raise _RefusedError(node, f"a key must be text, found {node.value!r}: put it in quotes")
     return key
 
 

@@ -119,7 +119,7 @@ def _on_edge(axis: Real | Integer, value: Any, unit: float, end: str) -> bool:
 def _inside(axis: Real | Integer, unit: float, end: str) -> Any:
     """Return the range's value at a coordinate, a real one rounded outward to a few digits."""
     old_low, old_high = axis.scale.min, axis.scale.max
-    value = axis.from_unit(np.float64(min(max(unit, 0.0), 1.0))).item()
+    value = axis.from_unit(np.asarray(min(max(unit, 0.0), 1.0))).item()
     if isinstance(axis, Integer) or value in (old_low, old_high):
         return value
     return min(max(axis.scale.tidy(value, up=end == "max"), old_low), old_high)
@@ -127,7 +127,7 @@ def _inside(axis: Real | Integer, unit: float, end: str) -> Any:
 
 def _beyond(axis: Real | Integer, name: str, unit: float, end: str, allowed: Allowed) -> Any:
     """Return a value beyond the old end, or None where the parameter cannot go there."""
-    value = float(axis.scale.at(np.float64(unit)))
+    value = float(axis.scale.at(np.asarray(unit)))
     if isinstance(axis, Integer):
         far = axis.scale.min - 1 if end == "min" else axis.scale.max + 1
         rounded = round(value)

@@ -12,9 +12,7 @@ if TYPE_CHECKING:
 
 RUNS = Path("runs")
 
-config_argument = click.argument(
-    "config", type=click.Path(exists=True, dir_okay=False, path_type=Path)
-)
+config_argument = click.argument("config", type=click.Path(path_type=Path))
 
 runs_option = click.option(
     "--runs-dir",
@@ -28,33 +26,25 @@ runs_option = click.option(
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress, no closing words.")
 
 
-class Jobs(click.ParamType):
-    """A number of trials at once: at least 1, or -1 for one per core."""
-
-    name = "integer"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
-        """Read the number."""
-        try:
-            jobs = int(str(value))
-        except ValueError:
-            jobs = 0
-        if jobs < 1 and jobs != -1:
-            self.fail(f"{value!r} must be at least 1, or -1 for one per core.", param, ctx)
-        return jobs
+def _check_jobs(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:
+    if value is not None and value < 1 and value != -1:
+        raise click.BadParameter(f"{value} must be at least 1, or -1 for one per core.", ctx, param)
+    return value
 
 
 jobs_option = click.option(
-    "-j", "--jobs", type=Jobs(), help="Trials at once; -1 is one per core. Default: run.jobs."
+    "-j",
+    "--jobs",
+    type=int,
+    callback=_check_jobs,
+    help="Trials at once; -1 is one per core. Default: run.jobs.",
 )
 
 
 def complete_run(
     ctx: click.Context,
     param: click.Parameter,
-    incomplete: str,  # noqa: ARG001  click's protocol
+    incomplete: str,
 ) -> list[CompletionItem]:
     """Complete the names of the runs that there are."""
     from click.shell_completion import CompletionItem

@@ -38,7 +38,7 @@ def normal(rng: np.random.Generator, n_in: int, n_out: int, scale: float) -> Wei
     return rng.standard_normal((n_in, n_out)) * (scale * 0.01)
 
 
-def zeros(rng: np.random.Generator, n_in: int, n_out: int, scale: float) -> Weights:  # noqa: ARG001
+def zeros(rng: np.random.Generator, n_in: int, n_out: int, scale: float) -> Weights:
     """Start at zero: every hidden unit stays a copy of its neighbours. Here to show that."""
     return np.zeros((n_in, n_out))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from hpsearch.nn.init import INITIALIZERS
 from hpsearch.nn.layers import (
     ACTIVATIONS,
     EPSILON,
+    Activation,
     Array,
     Step,
     batch_norm,
@@ -55,7 +56,7 @@ class TrainingPass(NamedTuple):
     """(classes, m). After `forward` the logits; `backward` works on it in place."""
     forward: list[Step]
     backward: list[Step]
-    """Ends with the gradient of the mean cross-entropy in the network's `gradient`."""
+    """After these the network's `gradient` is that of the mean cross-entropy."""
 
 
 class Network:
@@ -77,6 +78,8 @@ class Network:
         views, gradient_views: The same by layer.
         weights: How many parameters are weights; they come first.
         statistics: Batch mean and variance of every hidden layer, written by each training step.
+        averages, averaged: Their running averages, not yet corrected for the start at zero, and
+            over how many steps.
     """
 
     def __init__(
@@ -101,10 +104,15 @@ class Network:
             gamma[...] = 1
 
         self.statistics = np.zeros(2 * sum(self._normed), self.dtype)
-        self._averages = np.zeros_like(self.statistics)
-        self._averaged = 0
+        self.averages = np.zeros_like(self.statistics)
+        self.averaged = 0
         self._test_weights, self._test_biases = self._test_parameters()
-        self._test_passes: dict[int, tuple[Array, Array, list[Step]]] = {}
+        # Of the sizes of blocks few recur: the full one, and the rests of training and dev set.
+        self._test_pass = lru_cache(maxsize=4)(
+            partial(
+                _test_pass, ACTIVATIONS[settings.activation], self._test_weights, self._test_biases
+            )
+        )
 
     def _by_layer(self, flat: Array) -> Parameters:
         shapes: list[tuple[int, ...]] = [*pairwise(self.sizes)]
@@ -117,6 +125,11 @@ class Network:
         layers = len(self.sizes) - 1
         return Parameters(parts[:layers], parts[layers : 2 * layers], parts[2 * layers :])
 
+    def _mean_and_variance(self, flat: Array) -> list[Array]:
+        """View the statistics of all layers as a (2, n) array of each: its mean and variance."""
+        ends = accumulate((2 * n for n in self._normed), initial=0)
+        return [flat[start:end].reshape(2, -1) for start, end in pairwise(ends)]
+
     def training_pass(self, m: int) -> TrainingPass:
         """Build the steps for mini-batches of m examples, with arrays of their own.
 
@@ -124,7 +137,7 @@ class Network:
             ValueError: m is 1 under batch norm.
         """
         (weights, biases, gammas), grads = self.views, self.gradient_views
-        statistics = np.split(self.statistics, 2 * np.cumsum(self._normed)[:-1].astype(int))
+        statistics = self._mean_and_variance(self.statistics)
         x = np.empty((m, self.sizes[0]), self.dtype)
         layers: list[tuple[Step, Step]] = []
         a, d_a = x, None
@@ -133,7 +146,7 @@ class Network:
             layers.append(dense(a, weights[i], z, d, grads.weights[i], d_a))
             if gammas:
                 y = np.empty_like(z)
-                mean, variance = statistics[i].reshape(2, n)
+                mean, variance = statistics[i]
                 d_gamma, d_beta = grads.gammas[i], grads.biases[i]
                 layers.append(
                     batch_norm(z, gammas[i], biases[i], y, mean, variance, d, d_gamma, d_beta)
@@ -168,9 +181,9 @@ class Network:
         """
         steps = len(history)
         shares = (1 - AVERAGE_BETA) * AVERAGE_BETA ** np.arange(steps - 1, -1, -1.0)
-        self._averages *= AVERAGE_BETA**steps
-        self._averages += np.dot(shares.astype(self.dtype), history)
-        self._averaged += steps
+        self.averages *= AVERAGE_BETA**steps
+        self.averages += np.dot(shares.astype(self.dtype), history)
+        self.averaged += steps
 
     @np.errstate(all="ignore")
     def predict(self, x: Array) -> Array:
@@ -187,14 +200,16 @@ class Network:
 
         Batch norm takes its averages, so an example's logits do not depend on the others. The
         logits' array is used again for the next block.
+
+        Raises:
+            ValueError: x has another number of features than the network.
         """
+        if x.shape[1:] != self.sizes[:1]:
+            raise ValueError(f"the network takes {self.sizes[0]} inputs, got x of shape {x.shape}")
         self._fold()
         for start in range(0, len(x), BLOCK):
             rows = slice(start, min(start + BLOCK, len(x)))
-            m = rows.stop - start
-            if m not in self._test_passes:
-                self._test_passes[m] = self._test_pass(m)
-            x_in, logits, steps = self._test_passes[m]
+            x_in, logits, steps = self._test_pass(rows.stop - start)
             np.copyto(x_in, x[rows], casting="same_kind")
             for step in steps:
                 step()
@@ -213,28 +228,28 @@ class Network:
     def _fold(self) -> None:
         """Fold batch norm into weights and biases: with fixed mean and variance it is linear."""
         weights, biases, gammas = self.views
-        mean_and_variance = self._averages
-        if self._averaged:  # before the first step z is left as it is
-            mean_and_variance = self._averages / (1 - AVERAGE_BETA**self._averaged)
-        start = 0
-        for i, gamma in enumerate(gammas):
-            n = len(gamma)
-            mean, variance = mean_and_variance[start : start + 2 * n].reshape(2, n)
-            scale = gamma / np.sqrt((variance if self._averaged else 1) + self.dtype.type(EPSILON))
+        averages = self.averages / ((1 - AVERAGE_BETA**self.averaged) or 1.0)
+        for i, (mean, variance) in enumerate(self._mean_and_variance(averages)):
+            if not self.averaged:  # before the first step z is left as it is
+                variance[...] = 1
+            scale = gammas[i] / np.sqrt(variance + EPSILON)
             np.multiply(weights[i], scale, self._test_weights[i])
             np.subtract(biases[i], mean * scale, self._test_biases[i])
-            start += 2 * n
 
-    def _test_pass(self, m: int) -> tuple[Array, Array, list[Step]]:
-        """Build the prediction of m examples: its input, its logits and its steps."""
-        *hidden, (w, b) = zip(self._test_weights, self._test_biases, strict=True)
-        x = a = np.empty((m, self.sizes[0]), self.dtype)
-        logits = np.empty((self.sizes[-1], m), self.dtype)
-        steps: list[Step] = []
-        for hidden_w, hidden_b in hidden:
-            z = np.empty((m, len(hidden_b)), self.dtype)
-            forward, _ = self._activation(z, z)  # no backward, so no derivative
-            steps += [partial(np.dot, a, hidden_w, z), partial(np.add, z, hidden_b, z), forward]
-            a = z
-        steps += [partial(np.dot, w.T, a.T, logits), partial(np.add, logits, b[:, None], logits)]
-        return x, logits, steps
+
+def _test_pass(
+    activation: Activation, weights: list[Array], biases: list[Array], m: int
+) -> tuple[Array, Array, list[Step]]:
+    """Build the prediction of m examples: its input, its logits and its steps."""
+    dtype = weights[0].dtype
+    x = a = np.empty((m, len(weights[0])), dtype)
+    steps: list[Step] = []
+    for w, b in zip(weights[:-1], biases[:-1], strict=True):
+        z = np.empty((m, len(b)), dtype)
+        forward, _ = activation(z, z)  # no backward, so no derivative
+        steps += [partial(np.dot, a, w, z), partial(np.add, z, b, z), forward]
+        a = z
+    w, b = weights[-1].T, biases[-1][:, None]
+    logits = np.empty((len(b), m), dtype)
+    steps += [partial(np.dot, w, a.T, logits), partial(np.add, logits, b, logits)]
+    return x, logits, steps

@@ -59,7 +59,7 @@ class GradientDescent:
     def __init__(self, settings: Settings) -> None:
         del settings  # nothing to tune beyond the learning rate
 
-    def constants(self, rate: float, t: Array) -> tuple[Array | float, ...]:  # noqa: ARG002
+    def constants(self, rate: float, t: Array) -> tuple[Array | float, ...]:
         """α."""
         return (rate,)
 
@@ -67,7 +67,7 @@ class GradientDescent:
         self,
         w: Array,
         g: Array,
-        moments: Array,  # noqa: ARG002
+        moments: Array,
         scratch: Array,
         constants: Array,
     ) -> Step:
@@ -92,7 +92,7 @@ class Momentum:
     def __init__(self, settings: Settings) -> None:
         self.beta = settings.momentum
 
-    def constants(self, rate: float, t: Array) -> tuple[Array | float, ...]:  # noqa: ARG002
+    def constants(self, rate: float, t: Array) -> tuple[Array | float, ...]:
         """α (1 - β)."""
         return (rate * (1 - self.beta),)
 
@@ -124,7 +124,7 @@ class RMSprop:
     def __init__(self, settings: Settings) -> None:
         self.beta, self.epsilon = settings.beta2, settings.epsilon
 
-    def constants(self, rate: float, t: Array) -> tuple[Array | float, ...]:  # noqa: ARG002
+    def constants(self, rate: float, t: Array) -> tuple[Array | float, ...]:
         """α / sqrt(1 - β₂) and ε / sqrt(1 - β₂)."""
         root = float(np.sqrt(1 - self.beta))
         return rate / root, self.epsilon / root

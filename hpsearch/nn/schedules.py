@@ -26,7 +26,7 @@ class Schedule:
         return first * self.factor(rate, epoch)
 
 
-def constant(decay_rate: float, epoch: int) -> float:  # noqa: ARG001
+def constant(decay_rate: float, epoch: int) -> float:
     """Return 1: the learning rate never changes."""
     return 1.0
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -57,13 +57,14 @@ def train(
     ends. The same settings, data and state of `rng` give the same figures, bit for bit.
 
     Raises:
-        ValueError: As `Trainer`; or dev is unusable in the same way.
+        ValueError: When the first epoch is asked for: as `Trainer`, also for dev.
     """
     trainer = Trainer(settings, train, classes, rng)
     _check(dev, classes, "dev")
     for _ in range(settings.epochs):
         trainer.run_epoch()
-        epoch = Epoch(trainer.epochs, *trainer.evaluate(train), *trainer.evaluate(dev))
+        figures = (*trainer.evaluate(trainer.examples), *trainer.evaluate(dev))
+        epoch = Epoch(trainer.epochs, *figures)
         yield epoch
         if not epoch.finite:
             return
@@ -74,7 +75,7 @@ class Trainer:
 
     Args:
         settings: Every hyperparameter.
-        examples: The training set. It is copied only to give it the training's dtype.
+        examples: The training set.
         classes: Number of classes.
         rng: Draws the first weights, then the order of each epoch's examples.
     Raises:
@@ -83,6 +84,7 @@ class Trainer:
 
     Attributes:
         network: As trained so far.
+        examples: The training set in the training's dtype, copied only if it was in another.
         epochs: How many were run.
     """
 
@@ -94,9 +96,9 @@ class Trainer:
         self.epochs = 0
         self._rng = rng
         with np.errstate(all="ignore"):
-            self._x = np.ascontiguousarray(examples.x, settings.dtype)
-            self._y = np.asarray(examples.y, np.int64)
-            m, inputs = self._x.shape
+            x = np.ascontiguousarray(examples.x, settings.dtype)
+            self.examples = Examples(x, np.asarray(examples.y, np.int64))
+            m, inputs = x.shape
             self.network = Network(inputs, settings, classes, rng)
             self.optimizer = Optimizer(
                 settings,
@@ -116,7 +118,7 @@ class Trainer:
         rate = schedule.learning_rate(
             self.settings.learning_rate, self.settings.decay_rate, self.epochs
         )
-        order = self._rng.permutation(len(self._x))
+        order = self._rng.permutation(len(self.examples.x))
         with np.errstate(all="ignore"):  # what overflows becomes a loss that is not finite
             for batch, count in self._plan:
                 m = len(batch.x)
@@ -129,9 +131,9 @@ class Trainer:
         """Run one step for each row of `order`: (steps, m), the examples of its mini-batch."""
         x, positions, _, forward, backward = batch
         steps = [*forward, *backward, *self.optimizer.steps]
-        gather, copy = self._x.take, np.copyto
+        gather, copy = self.examples.x.take, np.copyto
         current, statistics = self.optimizer.current, self.network.statistics
-        labels = self._y[order] * len(x) + np.arange(len(x))
+        labels = self.examples.y[order] * len(x) + np.arange(len(x))
         constants = self.optimizer.constants(rate, len(order))
         history = self._history[: len(order)]
         for chosen, where, row, kept in zip(order, labels, constants, history, strict=True):
@@ -143,6 +145,31 @@ class Trainer:
             copy(kept, statistics)
         self.network.average(history)
         self.optimizer.flush()
+
+    def state(self) -> dict[str, Any]:
+        """Copy all that the next epoch depends on, apart from settings and examples."""
+        return {
+            "epochs": self.epochs,
+            "parameters": self.network.parameters.copy(),
+            "averages": self.network.averages.copy(),
+            "averaged": self.network.averaged,
+            "moments": self.optimizer.moments.copy(),
+            "taken": self.optimizer.taken,
+            "rng": self._rng.bit_generator.state,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to a `state`: training continues from there bit for bit.
+
+        The settings may have changed since, but not the network's shape or the optimizer.
+        """
+        self.epochs = state["epochs"]
+        self.network.parameters[...] = state["parameters"]
+        self.network.averages[...] = state["averages"]
+        self.network.averaged = state["averaged"]
+        self.optimizer.moments[...] = state["moments"]
+        self.optimizer.taken = state["taken"]
+        self._rng.bit_generator.state = state["rng"]
 
     def evaluate(self, examples: Examples) -> tuple[float, float]:
         """Return the mean cross-entropy and the share of wrong predictions on `examples`."""

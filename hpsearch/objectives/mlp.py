@@ -109,14 +109,17 @@ class MLP:
                 "dev_accuracy": 1 - epoch.dev_error,
             }
 
+    def _reach(self, bounds: Mapping[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+        """Return what each hyperparameter can be: bounds, else the constant, else the default."""
+        single = {**asdict(Settings()), **self.constants}
+        return {**{name: (value,) for name, value in single.items()}, **bounds}
+
     def problems(self, bounds: Mapping[str, tuple[Any, ...]]) -> Iterator[tuple[str, str]]:
         """Yield (parameter, sentence) for what single ranges cannot show: settings that clash.
 
         bounds: for each varied parameter, both ends of its range or all of its options.
         """
-        fallback = {field: (value,) for field, value in asdict(Settings()).items()}
-        given = {**{name: (value,) for name, value in self.constants.items()}, **bounds}
-        reach = {**fallback, **given}
+        reach = self._reach(bounds)
         lists = [units for units in reach["hidden_units"] if isinstance(units, tuple)]
         layers = [count for count in reach["layers"] if count is not None]
         for units in lists:
@@ -148,11 +151,7 @@ class MLP:
 
     def idle(self, bounds: Mapping[str, tuple[Any, ...]]) -> Iterator[tuple[str, str]]:
         """Yield (parameter, why) for varied parameters that no trial would use."""
-        reach: dict[str, tuple[Any, ...]] = {
-            **{field: (value,) for field, value in asdict(Settings()).items()},
-            **{name: (value,) for name, value in self.constants.items()},
-            **bounds,
-        }
+        reach = self._reach(bounds)
         used_by = {
             "momentum": ("optimizer", {"momentum", "adam"}),
             "beta2": ("optimizer", {"rmsprop", "adam"}),

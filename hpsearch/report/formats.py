@@ -26,8 +26,11 @@ def _aligned(table: Table, headers: list[str]) -> str:
     from tabulate import tabulate
 
     cells = table.texts()
-    lines = [[part for name in headers[i : i + 1] for part in name.split("\n")]
-             + [row[i] for row in cells] for i in range(len(headers))]
+    lines = [
+        [part for name in headers[i : i + 1] for part in name.split("\n")]
+        + [row[i] for row in cells]
+        for i in range(len(headers))
+    ]
     rules = ["-" * max(map(len, column)) for column in lines]
     return tabulate(
         [headers, rules, *cells],

@@ -28,8 +28,8 @@ class Random:
     def suggest(
         self,
         space: Space,
-        results: Sequence[Result],  # noqa: ARG002  the protocol's; random search is blind
-        number: int,  # noqa: ARG002
+        results: Sequence[Result],
+        number: int,
         rng: np.random.Generator,
     ) -> Point:
         """Draw one point."""

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -121,3 +124,21 @@ def test_averages_of_many_steps_at_once_equal_one_after_the_other() -> None:
     in_turn.average((average / (1 - AVERAGE_BETA ** len(history)))[None, :])
     x, _ = data()
     np.testing.assert_allclose(at_once.probabilities(x), in_turn.probabilities(x), rtol=1e-12)
+
+
+def test_examples_of_another_width_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"takes 5 inputs, got x of shape \(12, 1\)"):
+        network().predict(data(inputs=1)[0])
+
+
+def test_a_network_is_freed_as_soon_as_it_is_dropped() -> None:
+    """Trials follow each other by the hundred: their arrays must not wait for a collection."""
+    net = network()
+    net.predict(data()[0])
+    gc.disable()
+    try:
+        gone = weakref.ref(net)
+        del net
+        assert gone() is None
+    finally:
+        gc.enable()

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hpsearch.nn import train as train_module
@@ -103,8 +103,8 @@ def test_nothing_leaves_the_dtype_of_training(dtype: str) -> None:
 
 
 def test_examples_are_copied_only_to_change_their_dtype() -> None:
-    assert np.shares_memory(trainer()._x, TRAIN.x)
-    assert not np.shares_memory(trainer(dtype="float64")._x, TRAIN.x)
+    assert np.shares_memory(trainer().examples.x, TRAIN.x)
+    assert not np.shares_memory(trainer(dtype="float64").examples.x, TRAIN.x)
 
 
 def test_training_leaves_the_examples_as_they_are() -> None:
@@ -133,6 +133,24 @@ def test_evaluating_between_epochs_changes_nothing(batch_norm: bool) -> None:
         watched.run_epoch()
         watched.evaluate(DEV)
     np.testing.assert_array_equal(plain.network.parameters, watched.network.parameters)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_restored_training_continues_bit_for_bit(optimizer: str) -> None:
+    runner = trainer(optimizer=optimizer)
+    runner.run_epoch()
+    state = runner.state()
+    runner.run_epoch()
+    runner.run_epoch()
+    expected, figures = runner.network.parameters.copy(), runner.evaluate(DEV)
+    fresh = Trainer(runner.settings, TRAIN, 3, np.random.default_rng(99))
+    for back in (runner, fresh):  # the state taken is a copy: it serves twice
+        back.restore(state)
+        back.run_epoch()
+        back.run_epoch()
+        assert back.epochs == 3
+        np.testing.assert_array_equal(back.network.parameters, expected)
+        assert back.evaluate(DEV) == figures
 
 
 def test_l2_keeps_the_weights_small() -> None:
@@ -215,6 +233,8 @@ def test_a_diverged_network_still_predicts_without_a_warning() -> None:
     assert runner.network.probabilities(DEV.x).shape == (len(DEV.y), 3)
 
 
+@example(examples=33, batch_size=16, batch_norm=True)
+@example(examples=3, batch_size=2, batch_norm=True)
 @given(examples=st.integers(1, 300), batch_size=st.integers(1, 400), batch_norm=st.booleans())
 def test_mini_batches_cover_every_example_once(
     examples: int, batch_size: int, batch_norm: bool
@@ -229,6 +249,31 @@ def test_mini_batches_cover_every_example_once(
     assert all(size == min(batch_size, examples) for size in sizes[:-1])
     assert sizes[-1] <= batch_size + batch_norm
     assert not (batch_norm and 1 in sizes)
+
+
+@pytest.mark.parametrize("batch_size", [10, 16, 32, 100])
+def test_an_epoch_shows_every_example_once_and_each_epoch_in_a_new_order(batch_size: int) -> None:
+    data, seen = clouds(33), []
+    runner = trainer(data, batch_size=batch_size)
+    for batch, _ in runner._plan:
+        batch.backward.append(lambda x=batch.x: seen.append(x.copy()))
+    orders = []
+    for _ in range(2):
+        seen.clear()
+        runner.run_epoch()
+        orders.append(np.concatenate(seen))
+        np.testing.assert_array_equal(np.sort(orders[-1], axis=0), np.sort(data.x, axis=0))
+    assert (orders[0] != data.x).any()
+    assert (orders[0] != orders[1]).any()
+
+
+def test_moments_of_an_input_that_fell_silent_never_become_denormal() -> None:
+    silent = Examples(TRAIN.x * np.array([0, 1, 1, 1], np.float32), TRAIN.y)
+    runner = trainer(silent, batch_size=100)
+    moments = runner.optimizer.moments[:, :8]  # of the weights of the input that is always 0
+    moments[:] = 3 * np.finfo(np.float32).tiny
+    runner.run_epoch()
+    assert not moments.any()
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])

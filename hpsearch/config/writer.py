@@ -8,7 +8,8 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
-from hpsearch.config import KEYS, Config
+from hpsearch.config.definitions import KEYS
+from hpsearch.config.load import Config
 from hpsearch.trial import Result
 from hpsearch.yamlfile import dump
 from hpsearch.zoom import Zoomed

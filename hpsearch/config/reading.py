@@ -11,10 +11,11 @@ from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Any, TypeVar, get_type_hints
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from hpsearch.errors import nearest
 from hpsearch.fields import STRICT, WORDS
+from hpsearch.trial import frozen
 from hpsearch.yamlfile import Document, Place, dump
 
 Section = TypeVar("Section")
@@ -51,6 +52,7 @@ OTHER_TOOLS_WORDS = {
     "n_epochs": "epochs",
     "num_layers": "layers",
     "weight_decay": "l2",
+    "sgd": "gradient_descent",
     "dataset": "data.source",
     "path": "source",
     "target": "label",
@@ -68,7 +70,7 @@ def _hints(cls: type) -> dict[str, Any]:
 
 @cache
 def _adapter(cls: type, name: str) -> TypeAdapter[Any]:
-    return TypeAdapter(_hints(cls)[name], config=ConfigDict(**STRICT))
+    return TypeAdapter(_hints(cls)[name], config=STRICT)
 
 
 def key_path(place: Place) -> str:
@@ -107,6 +109,8 @@ def words(schema: Mapping[str, Any]) -> str:
         return f"a list of {items}"
     if kind in ("integer", "number"):
         text = "a whole number" if kind == "integer" else "a number"
+        if "minimum" in schema and "maximum" in schema:
+            return f"{text} from {schema['minimum']} to {schema['maximum']}"
         limits = [
             (f"at least {schema['minimum']}" if "minimum" in schema else ""),
             (f"above {schema['exclusiveMinimum']}" if "exclusiveMinimum" in schema else ""),
@@ -176,10 +180,10 @@ class Sections:
         ours = OTHER_TOOLS_WORDS.get(key)
         meant = nearest(key, names)
         hint = f"Known: {', '.join(names)}."
-        if meant:
-            hint = f"Did you mean '{meant}'? {hint}"
-        elif ours and (ours in known or "." in ours or len(place) == 1):
+        if ours and (ours in known or "." in ours or len(place) == 1):
             hint = f"hpsearch calls it '{ours}'. {hint}"
+        elif meant:
+            hint = f"Did you mean '{meant}'? {hint}"
         return self.document.error(place, f"unknown key '{key}' in {where}", hint, at_key=True)
 
     def read(self, cls: type[Section], place: Place, example: str = "") -> Section:
@@ -212,19 +216,15 @@ class Sections:
         value = self.at(place) if value is ... else value
         adapter = _adapter(cls, name)
         try:
-            return adapter.validate_python(_tuples(value))
+            return adapter.validate_python(frozen(value))
         except ValidationError:
             schema = adapter.json_schema()
         known = options(schema)
-        meant = nearest(value, known) if isinstance(value, str) else None
+        ours = OTHER_TOOLS_WORDS.get(value) if isinstance(value, str) else None
+        meant = ours if ours in known else nearest(value, known)
         hint = f"Did you mean '{meant}'?" if meant else number_hint(value) if not known else ""
         text = f"{key_path(place)} must be {words(schema)}, found {found(value)}"
         raise self.document.error(place, text, hint)
-
-
-def _tuples(value: Any) -> Any:
-    """Frozen sections hold tuples where YAML has lists."""
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
 def section_schema(cls: type) -> dict[str, Any]:

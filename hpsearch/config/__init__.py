@@ -1,0 +1,15 @@
+"""The config: its sections, their defaults and checks; reading it, and writing one."""
+
+from hpsearch.config.load import Config, allowed, build_config, load_config
+from hpsearch.config.schema import config_schema
+from hpsearch.config.writer import best_yaml, refined_yaml
+
+__all__ = [
+    "Config",
+    "allowed",
+    "best_yaml",
+    "build_config",
+    "config_schema",
+    "load_config",
+    "refined_yaml",
+]

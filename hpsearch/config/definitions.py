@@ -1,0 +1,189 @@
+"""The sections of a config: one frozen dataclass each, whose fields are the keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from annotated_types import Ge, Interval, Le
+
+from hpsearch.fields import DURATION, RUN_NAME, STRICT, OneOf, doc, seconds
+from hpsearch.objectives.mlp import MLP
+from hpsearch.scales import ALIASES, SCALES
+
+ENGINES = ("local",)
+DEFAULT_TRIALS = 20
+TRAINERS = ("mlp",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """What a trial is scored by."""
+
+    __pydantic_config__ = STRICT
+
+    name: Annotated[str, OneOf(MLP.METRICS)] = doc(
+        "the metric of the last epoch that is the score", default=next(iter(MLP.METRICS))
+    )
+    goal: Annotated[str, OneOf(("minimize", "maximize"))] | None = doc(
+        "which way is better; by default what the metric's name says", default=None
+    )
+    optimal_error: Annotated[float, Interval(ge=0, lt=1)] = doc(
+        "the best achievable error, which the diagnosis measures bias from", default=0.0
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fractions:
+    """How the examples are shared out; each class alike."""
+
+    __pydantic_config__ = STRICT
+
+    train: Annotated[float, Interval(gt=0, lt=1)] = doc("share to learn from")
+    dev: Annotated[float, Interval(gt=0, lt=1)] = doc("share that chooses the best setting")
+    test: Annotated[float, Interval(ge=0, lt=1)] = doc("share kept for one last look", default=0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """What is learned."""
+
+    __pydantic_config__ = STRICT
+
+    source: str = doc("a shipped data set (digits), or a .csv, .csv.gz or .npz file, from here")
+    label: str | None = doc("a CSV file's column with the classes", default=None)
+    split: Fractions = doc(
+        "shares of train, dev and test", default=Fractions(train=0.6, dev=0.2, test=0.2)
+    )
+    seed: Annotated[int, Ge(0)] | None = doc(
+        "decides which example goes where; by default the search's seed", default=None
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """A number to vary, from min to max, both included."""
+
+    __pydantic_config__ = STRICT
+
+    min: float = doc("the lower end: a value, never an exponent")
+    max: float = doc("the upper end")
+    scale: Annotated[str, OneOf((*SCALES, *ALIASES))] = doc(
+        "where equal steps mean equal effects", default="linear"
+    )
+    type: Annotated[str, OneOf(("float", "int"))] = doc(
+        "int for whole numbers; never guessed from the ends", default="float"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Values:
+    """Options to choose from."""
+
+    __pydantic_config__ = STRICT
+
+    values: tuple[Any, ...] = doc("the options, equally likely unless weighted")
+    weights: tuple[Annotated[float, Ge(0)], ...] | None = doc(
+        "how likely each option is, relative to the others", default=None
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """When the search ends: the first limit reached."""
+
+    __pydantic_config__ = STRICT
+
+    trials: Annotated[int, Ge(1), Le(10_000_000)] | None = doc(
+        f"how many trials; {DEFAULT_TRIALS} unless time or patience limits them", default=None
+    )
+    time: Annotated[str, DURATION] | None = doc(
+        "no trial starts after this long; running ones finish", default=None
+    )
+    patience: Annotated[int, Ge(1)] | None = doc(
+        "end after this many trials without a better score", default=None
+    )
+    failures: Annotated[int, Ge(1)] = doc(
+        "end after this many failed trials in a row, since then the objective is broken", default=10
+    )
+
+    @property
+    def limit(self) -> int | None:
+        """The number of trials, or None when only time or patience ends the search."""
+        unlimited = self.trials is None and (self.time or self.patience)
+        return None if unlimited else self.trials or DEFAULT_TRIALS
+
+    @property
+    def seconds(self) -> float | None:
+        """The time limit in seconds."""
+        return None if self.time is None else seconds(self.time)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialLimits:
+    """What holds for each trial."""
+
+    __pydantic_config__ = STRICT
+
+    timeout: Annotated[str, DURATION] | None = doc("a trial that takes longer ends", default=None)
+    retries: Annotated[int, Ge(0), Le(10)] = doc(
+        "how often a trial whose process died is tried again", default=1
+    )
+    seed: Annotated[int, Interval(ge=0, lt=2**32)] | None = doc(
+        "one training seed for every trial; by default each has its own, from seed and number",
+        default=None,
+    )
+
+    @property
+    def timeout_seconds(self) -> float | None:
+        """The time limit of a trial in seconds."""
+        return None if self.timeout is None else seconds(self.timeout)
+
+
+Jobs = Annotated[int, Interval(ge=1, le=10_000)] | Annotated[int, OneOf((-1,))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Where and how trials run; never changes a result."""
+
+    __pydantic_config__ = STRICT
+
+    engine: Annotated[str, OneOf(ENGINES)] = doc("what runs the trials", default="local")
+    jobs: Jobs = doc("trials at once; -1 is one per core", default=-1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Top:
+    """The keys of a config that are single values."""
+
+    __pydantic_config__ = STRICT
+
+    name: Annotated[str, RUN_NAME] = doc("the run's folder under runs/; by default the file's name")
+    parent: Annotated[str, RUN_NAME] = doc("the run that this one refines")
+    seed: Annotated[int, Interval(ge=0, lt=2**63)] = doc(
+        "fixes every random choice of the search", default=0
+    )
+
+
+SECTIONS: dict[str, tuple[type, str]] = {
+    "metric": (Metric, "metric: {name: dev_error, goal: minimize}"),
+    "data": (Data, "data: {source: digits}"),
+    "budget": (Budget, "budget: {trials: 25}"),
+    "trial": (TrialLimits, "trial: {timeout: 5m}"),
+    "run": (Run, "run: {jobs: -1}"),
+}
+KEYS = (
+    "name",
+    "parent",
+    "metric",
+    "objective",
+    "data",
+    "parameters",
+    "method",
+    "seed",
+    "budget",
+    "trial",
+    "run",
+)
+"""The top level of a config, in the order in which it is written."""

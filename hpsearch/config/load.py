@@ -1,0 +1,319 @@
+"""From a YAML file to a checked Config: the one place that knows all tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from hpsearch.config.definitions import (
+    KEYS,
+    SECTIONS,
+    TRAINERS,
+    Budget,
+    Data,
+    Fractions,
+    Metric,
+    Run,
+    Top,
+    TrialLimits,
+)
+from hpsearch.config.parameters import read_parameters
+from hpsearch.config.reading import Sections
+from hpsearch.errors import DataError, UserError, nearest
+from hpsearch.fields import RUN_NAME
+from hpsearch.objectives import OBJECTIVES
+from hpsearch.objectives.mlp import MLP, DataSource, load_split
+from hpsearch.scales import Integer, Real
+from hpsearch.space import Axis, Space, ends
+from hpsearch.strategies import STRATEGIES, Strategy
+from hpsearch.trial import Params, plain
+from hpsearch.yamlfile import Document, Place, read_yaml
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """One checked config file."""
+
+    name: str
+    parent: str | None
+    metric: Metric
+    objective: MLP
+    kind: str
+    """The key in OBJECTIVES."""
+    data: Data
+    space: Space
+    constants: Params
+    """The plain values under `parameters`; the objective has them too."""
+    method: str
+    strategy: Strategy
+    seed: int
+    budget: Budget
+    trial: TrialLimits
+    run: Run
+    document: Document
+
+    @property
+    def goal(self) -> str:
+        """`minimize` or `maximize`."""
+        return self.metric.goal or MLP.METRICS[self.metric.name]
+
+    def identity(self) -> dict[str, Any]:
+        """Return, as plain data, all that decides which trials there are and how they end.
+
+        Not in it: the name, the budget and where trials run, which may change between two
+        commands on one run.
+        """
+        given = {name: plain(value) for name, value in self.objective.constants.items()}
+        constants = {name: given[name] for name in self.constants}
+        return {
+            "metric": {"name": self.metric.name, "goal": self.goal},
+            "objective": {n: value for n, value in given.items() if n not in constants},
+            "data": {
+                "sha256": self.objective.data.sha256,
+                "label": self.data.label,
+                "split": asdict(self.data.split),
+                "seed": self.objective.data.seed,
+            },
+            "parameters": {
+                **{name: axis.spec() for name, axis in self.space.axes.items()},
+                **constants,
+            },
+            "method": {"name": self.method, **asdict(self.strategy)},  # type: ignore[call-overload]
+            "seed": self.seed,
+            "trial": asdict(self.trial),
+        }
+
+    def traps(self) -> Iterator[tuple[str, str]]:
+        """Yield (parameter, sentence) for what is allowed but probably not meant."""
+        for name, axis in self.space.axes.items():
+            if isinstance(axis, Real | Integer) and axis.name == "linear":
+                yield from ((name, text) for text in _linear_traps(axis))
+        bounds = {name: tuple(ends(axis)) for name, axis in self.space.axes.items()}
+        yield from self.objective.idle(bounds)
+        settings, trials = self.space.settings(), self.budget.limit
+        if trials and settings < trials and self.space.axes:
+            yield (
+                "",
+                (
+                    f"there are only {settings:.0f} distinct settings for {trials} trials: "
+                    "some will be tried more than once, with other seeds"
+                ),
+            )
+        if not self.space.axes and trials != 1:
+            yield "", "nothing varies: the trials differ in their seed only"
+        if self.goal != MLP.METRICS[self.metric.name]:
+            yield "", f"the goal is to {self.goal} {self.metric.name}: is that what you want?"
+
+
+def _linear_traps(axis: Real | Integer) -> Iterator[str]:
+    low, high = axis.scale.min, axis.scale.max
+    if low > 0 and high / low >= 1000:
+        share = (high - high / 10) / (high - low)
+        yield (
+            f"a linear scale from {low:g} to {high:g} spends {share:.0%} of the trials above "
+            f"{high / 10:g}; scale: log gives every decade its share"
+        )
+    elif isinstance(axis, Real) and 0.5 <= low < high < 1 and (1 - low) / (1 - high) >= 10:
+        yield (
+            f"a linear scale up to {high:g} hardly tries values near 1, where 1 - value matters; "
+            "scale: one_minus_log does"
+        )
+
+
+def load_config(
+    path: Path, name: str | None = None, folder: Path | None = None, *, with_data: bool = True
+) -> Config:
+    """Read and check a config file, and the data that it names.
+
+    Args:
+        path: The YAML file.
+        name: The run's name instead of the one in the file.
+        folder: Where relative data paths start instead of the file's own folder.
+        with_data: False to leave the data unread, for a report of a run whose data may be gone.
+    Raises:
+        UserError: anything wrong with the file or its data, with the place.
+    """
+    document = read_yaml(path)
+    return build_config(document, name, path.stem, folder or path.parent, with_data=with_data)
+
+
+def build_config(
+    document: Document, name: str | None, stem: str, folder: Path, *, with_data: bool = True
+) -> Config:
+    """Check a parsed config; `stem` names the run if nothing else does. As `load_config`."""
+    sections = Sections(document)
+    if document.value is None:
+        raise UserError(f"{document.name}: empty; a config needs objective, data and parameters")
+    top = sections.mapping((), KEYS)
+    for key in ("objective", "data", "parameters"):
+        if key not in top:
+            raise document.error((), f"the config has no section '{key}'", _EXAMPLES[key])
+    single = {
+        key: sections.field(Top, key, (key,)) for key in ("name", "parent", "seed") if key in top
+    }
+    _expand(document, "metric", "name")
+    _expand(document, "method", "name")
+    read: dict[str, Any] = {
+        key: sections.read(cls, (key,), example) for key, (cls, example) in SECTIONS.items()
+    }
+    data: Data = read["data"]
+    _check_split(sections, data.split)
+    axes, parameter_constants = read_parameters(sections)
+    constants = {**_objective_constants(sections), **parameter_constants}
+    seed = single.get("seed", 0)
+    kind = "trainer"
+    source = DataSource(
+        source=data.source,
+        folder=str(folder.resolve()),
+        label=data.label,
+        fractions=tuple(asdict(data.split).items()),
+        seed=seed if data.seed is None else data.seed,
+        sha256="",
+    )
+    if with_data:
+        source = _read_data(document, source)
+    objective = MLP(constants, source)
+    if with_data:
+        _check_clashes(sections, objective, axes)
+    method, strategy = _strategy(sections)
+    run_name = name or single.get("name") or stem
+    _check_name(run_name, from_file=name is None and "name" in single)
+    return Config(
+        name=run_name,
+        parent=single.get("parent"),
+        metric=read["metric"],
+        objective=objective,
+        kind=kind,
+        data=data,
+        space=Space(axes),
+        constants=parameter_constants,
+        method=method,
+        strategy=strategy,
+        seed=seed,
+        budget=read["budget"],
+        trial=read["trial"],
+        run=read["run"],
+        document=document,
+    )
+
+
+_EXAMPLES = {
+    "objective": "Example: objective: {trainer: mlp, epochs: 30}",
+    "data": "Example: data: {source: digits}",
+    "parameters": "Example: parameters: {learning_rate: {scale: log, min: 1e-4, max: 1}}",
+}
+
+
+def _expand(document: Document, key: str, inner: str) -> None:
+    """Let `method: random` stand for `method: {name: random}`."""
+    value = document.value.get(key)
+    if isinstance(value, str):
+        document.value[key] = {inner: value}
+        document.values[(key, inner)] = document.values[(key,)]
+
+
+def _check_name(name: str, *, from_file: bool) -> None:
+    if from_file or re.fullmatch(RUN_NAME.pattern, name):
+        return
+    raise UserError(
+        f"'{name}' cannot name a run: it needs {RUN_NAME.words}.\nGive one with --name."
+    )
+
+
+def _check_split(sections: Sections, split: Fractions) -> None:
+    total = split.train + split.dev + split.test
+    if abs(total - 1) > 1e-9:
+        raise sections.document.error(
+            ("data", "split"),
+            f"the shares in data.split must add up to 1, found {total:g}",
+            "Example: split: {train: 0.6, dev: 0.2, test: 0.2}",
+        )
+
+
+def _objective_constants(sections: Sections) -> Params:
+    """Read the section `objective`: which one, and its constants."""
+    place: Place = ("objective",)
+    settings = {item.name for item in fields(MLP.SETTINGS)}
+    if isinstance(sections.at(place), str):
+        raise sections.document.error(
+            place, "objective must be a mapping", "Example: objective: {trainer: mlp}"
+        )
+    given = sections.mapping(place, {*OBJECTIVES, *settings}, "objective: {trainer: mlp}")
+    if "trainer" not in given:
+        raise sections.document.error(
+            place,
+            "objective needs the key 'trainer'",
+            "Example: objective: {trainer: mlp}",
+            at_key=True,
+        )
+    if given["trainer"] not in TRAINERS:
+        raise sections.document.error(
+            (*place, "trainer"),
+            f"objective.trainer must be {', '.join(TRAINERS)}, found {given['trainer']!r}",
+        )
+    return {
+        name: sections.field(MLP.SETTINGS, name, (*place, name))
+        for name in given
+        if name != "trainer"
+    }
+
+
+def _strategy(sections: Sections) -> tuple[str, Strategy]:
+    place: Place = ("method",)
+    value = sections.at(place)
+    if value is None:
+        return "random", STRATEGIES["random"]()
+    if not isinstance(value, dict) or "name" not in value:
+        raise sections.document.error(
+            place,
+            "method must be a name or a mapping with the key 'name'",
+            "Example: method: random",
+        )
+    name = value["name"]
+    if not isinstance(name, str) or name not in STRATEGIES:
+        meant = nearest(name, list(STRATEGIES))
+        raise sections.document.error(
+            (*place, "name"),
+            f"method must be one of {', '.join(STRATEGIES)}, found {name!r}",
+            f"Did you mean '{meant}'?" if meant else "",
+        )
+    cls = STRATEGIES[name]
+    names = [item.name for item in fields(cls)]  # type: ignore[arg-type]
+    given = sections.mapping(place, ["name", *names])
+    return name, cls(
+        **{key: sections.field(cls, key, (*place, key)) for key in given if key != "name"}
+    )
+
+
+def _read_data(document: Document, source: DataSource) -> DataSource:
+    """Name the data exactly, and read it once to find every mistake before anything starts."""
+    from hpsearch.data import fingerprint
+
+    try:
+        exact = replace(source, sha256=fingerprint(source.source, Path(source.folder)))
+        load_split(exact)
+    except DataError as error:
+        if error.key is None:
+            raise
+        text, _, hint = str(error).partition("\n")
+        raise document.error(("data", error.key), text, hint) from None
+    return exact
+
+
+def _check_clashes(sections: Sections, objective: MLP, axes: Mapping[str, Axis]) -> None:
+    bounds = {name: tuple(ends(axis)) for name, axis in axes.items()}
+    for name, text in objective.problems(bounds):
+        section = "parameters" if name in (sections.at(("parameters",)) or ()) else "objective"
+        raise sections.document.error((section, name), text, at_key=True)
+
+
+def allowed(config: Config, name: str, value: Any) -> bool:
+    """Tell whether a hyperparameter of the objective may have a value at all."""
+    try:
+        Sections(config.document).field(MLP.SETTINGS, name, ("parameters", name), value)
+    except UserError:
+        return False
+    return True

@@ -1,0 +1,142 @@
+"""Reads the section `parameters`: ranges, choices and plain values."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from hpsearch.config.definitions import Range, Values
+from hpsearch.config.reading import Sections, key_path, section_schema
+from hpsearch.objectives.mlp import MLP
+from hpsearch.scales import ALIASES, REFUSED, SCALES, Integer, Real
+from hpsearch.space import Axis, Choice, ends
+from hpsearch.trial import Params
+from hpsearch.yamlfile import Place, dump
+
+LARGEST_INTEGER = 2**53
+"""Beyond it neighbouring whole numbers are one floating-point number."""
+
+
+def read_parameters(sections: Sections) -> tuple[dict[str, Axis], Params]:
+    """Read the section `parameters`: what varies, and plain values."""
+    known = {item.name for item in fields(MLP.SETTINGS)}
+    given = sections.mapping(
+        ("parameters",), known, "parameters: {learning_rate: {scale: log, ...}}"
+    )
+    constant_too = set(sections.at(("objective",)) or ())
+    axes: dict[str, Axis] = {}
+    constants: Params = {}
+    for name, value in given.items():
+        place: Place = ("parameters", name)
+        if name in constant_too:
+            line = sections.document.keys[("objective", name)].line
+            raise sections.document.error(
+                place,
+                f"{name} is under objective (line {line}) and under parameters",
+                "Remove one of them.",
+                at_key=True,
+            )
+        if not isinstance(value, dict):
+            if isinstance(value, list) and name != "hidden_units":
+                raise sections.document.error(
+                    place,
+                    f"parameters.{name} is a list",
+                    f"To choose from it, write: {name}: {{values: {dump(value)}}}",
+                )
+            constants[name] = sections.field(MLP.SETTINGS, name, place)
+        elif "values" in value or "weights" in value:
+            axes[name] = _choice(sections, place, name)
+        else:
+            axes[name] = _range(sections, place, name)
+    return axes, constants
+
+
+def _choice(sections: Sections, place: Place, name: str) -> Choice:
+    entry = sections.read(Values, place, f"{name}: {{values: [1, 2]}}")
+    options = tuple(
+        sections.field(MLP.SETTINGS, name, (*place, "values", index), option)
+        for index, option in enumerate(sections.at(place)["values"])
+    )
+    try:
+        return Choice(options, entry.weights)
+    except ValueError as error:
+        key = "weights" if "weight" in str(error) else "values"
+        raise sections.document.error((*place, key), f"{key_path(place)}: {error}") from None
+
+
+def _range(sections: Sections, place: Place, name: str) -> Real | Integer:
+    document = sections.document
+    given = sections.mapping(place, [item.name for item in fields(Range)] + ["values", "weights"])
+    _check_scale_word(sections, (*place, "scale"))
+    entry = sections.read(Range, place, f"{name}: {{scale: log, min: 1e-4, max: 1}}")
+    ints = entry.type == "int"
+    for end in ("min", "max"):
+        value = given[end]
+        if ints and not isinstance(value, int):
+            raise document.error(
+                (*place, end), f"{key_path((*place, end))} must be a whole number, found {value}"
+            )
+        if ints and abs(value) > LARGEST_INTEGER:
+            raise document.error((*place, end), f"{key_path((*place, end))} is too large: {value}")
+    if entry.min == entry.max:
+        raise document.error(
+            (*place, "max"),
+            f"{key_path(place)}: min and max are both {dump(given['min'])}",
+            f"For a constant write: {name}: {dump(given['min'])}",
+        )
+    scale_name = ALIASES.get(entry.scale, entry.scale)
+    low, high = (int(given["min"]), int(given["max"])) if ints else (entry.min, entry.max)
+    try:
+        scale = SCALES[scale_name](low, high)
+    except ValueError as error:
+        hint = "min and max are swapped." if low > high else ""
+        if scale_name == "log" and low <= 0:
+            hint = (
+                "Ends are values, never exponents: write 1e-4 rather than -4."
+                if low < 0
+                else (
+                    "0 has no logarithm: begin at the smallest value worth a trial, such as 1e-4."
+                )
+            )
+        end = "max" if scale_name == "one_minus_log" and high >= 1 else "min"
+        raise document.error((*place, end), f"{key_path(place)}: {error}", hint) from None
+    axis = Integer(scale, scale_name) if ints else Real(scale, scale_name)
+    _check_ends(sections, place, name, axis)
+    return axis
+
+
+def _check_scale_word(sections: Sections, place: Place) -> None:
+    word = sections.at(place)
+    if isinstance(word, str) and word in REFUSED:
+        raise sections.document.error(place, REFUSED[word])
+    others = {"loguniform": "log", "uniform": "linear", "lin": "linear", "logarithmic": "log"}
+    plain = str(word).lower().replace("-", "").replace("_", "").removesuffix("values")
+    plain = plain.removeprefix("q").removeprefix("int") if plain.endswith("uniform") else plain
+    if isinstance(word, str) and word not in SCALES and word not in ALIASES and plain in others:
+        raise sections.document.error(
+            place,
+            f"{key_path(place)} must be one of {', '.join((*SCALES, *ALIASES))}, found '{word}'",
+            f"hpsearch calls it '{others[plain]}'.",
+        )
+
+
+def _check_ends(sections: Sections, place: Place, name: str, axis: Real | Integer) -> None:
+    """Refuse a range that leaves what the hyperparameter can be."""
+    schema = section_schema(MLP.SETTINGS)["properties"][name]
+    kinds = {part.get("type") for part in [schema, *schema.get("anyOf", [])]}
+    if not kinds & {"number", "integer"}:
+        known = schema.get("enum") or ["true", "false"]
+        raise sections.document.error(
+            place,
+            f"parameters.{name} is not a number, so it has no range",
+            f"Write: {name}: {{values: [{', '.join(map(str, known))}]}}",
+            at_key=True,
+        )
+    if "number" not in kinds and isinstance(axis, Real):
+        raise sections.document.error(
+            place,
+            f"parameters.{name} takes whole numbers, but its range is of real numbers",
+            "Add 'type: int'.",
+            at_key=True,
+        )
+    for end, value in zip(("min", "max"), ends(axis), strict=True):
+        sections.field(MLP.SETTINGS, name, (*place, end), value)
