@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from hpsearch.supervisor import Supervisor
     from hpsearch.trial import Result, Trial
 
-Work = tuple["Trial", int | None]
-"""A trial and the epochs it may take."""
+Work = tuple["Trial", int | None, int]
+"""A trial, the epochs it may take, and which attempt at it this is, from 1."""
 
 
 def core_count() -> int:
@@ -40,5 +40,5 @@ def run_trials(work: Iterable[Work], supervisor: Supervisor, jobs: int) -> Itera
         pre_dispatch="n_jobs",  # a trial that is handed out starts at once, or a limit comes late
     )
     run = delayed(supervisor.run)
-    results: Iterator[Result | None] = parallel(run(trial, epochs) for trial, epochs in work)
+    results: Iterator[Result | None] = parallel(run(*each) for each in work)
     return results

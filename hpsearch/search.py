@@ -151,6 +151,7 @@ class _Loop:
         for result in before:
             self.ending.add(result)
         self.done = {result.trial for result in before}
+        self.again: list[Result] = []
         self.halt = Halt()
         self.signal: int | None = None
         self.past, self.started = past, time.monotonic()
@@ -173,20 +174,21 @@ class _Loop:
     def run(self, watch: Watch) -> None:
         """Run wave after wave of trials: all that the strategy can name by now."""
         config = self.config
-        timeout = config.trial.timeout_seconds
         supervisor = Supervisor(
             config.kind,
             config.objective.spec(),
             metric=config.metric.name,
-            timeout=timeout,
-            retries=config.trial.retries,
+            timeout=config.trial.timeout_seconds,
             halt=self.halt,
         )
         with _signals(self._stop):
             try:
                 while self.ended is None and not self.halt.is_set():
                     before = len(self.results)
-                    self._wave(supervisor, watch)
+                    self._wave(supervisor, watch, self._ready(), self.jobs)
+                    while self.again and self.ended is None and not self.halt.is_set():
+                        # Alone: a trial that ran out of memory beside another may fit by itself.
+                        self._wave(supervisor, watch, self._lost(), 1)
                     if len(self.results) == before:
                         break
             finally:
@@ -202,21 +204,32 @@ class _Loop:
         self.signal = number
         self.halt.set()
 
-    def _wave(self, supervisor: Supervisor, watch: Watch) -> None:
-        stream_of_results = run_trials(self._ready(), supervisor, self.jobs)
+    def _wave(self, supervisor: Supervisor, watch: Watch, work: Iterator[Work], jobs: int) -> None:
+        stream_of_results = run_trials(work, supervisor, jobs)
         try:
             for result in stream_of_results:
-                if result is not None:
-                    self.folder.append(result)
-                    self.results.append(result)
-                    self.ending.add(result)
-                    watch(result)
+                if result is None:
+                    continue
+                if result.status == "crashed" and result.attempts <= self.config.trial.retries:
+                    self.again.append(result)
+                    continue
+                self.folder.append(result)
+                self.results.append(result)
+                self.ending.add(result)
+                watch(result)
         except BaseException:
             self.halt.set()
             with contextlib.suppress(Exception):
                 for _ in stream_of_results:  # let the supervisors end their children
                     pass
             raise
+
+    def _lost(self) -> Iterator[Work]:
+        """Yield the trials whose process died, for another attempt with the same seed."""
+        lost, self.again = self.again, []
+        for result in lost:
+            trial = Trial(result.trial, result.params, result.unit, result.seed)
+            yield trial, result.budget, result.attempts + 1
 
     def _ready(self) -> Iterator[Work]:
         """Yield the trials to run next; joblib reads this from a thread of its own."""
@@ -230,7 +243,7 @@ class _Loop:
                 if trial is None:
                     return
                 self.done.add(number)
-                yield trial, self.config.objective.epochs(trial.params)
+                yield trial, self.config.objective.epochs(trial.params), 1
             number += 1
 
 

@@ -20,6 +20,8 @@ from hpsearch.trial import Result, Trial
 
 START_LIMIT = 60.0
 """Seconds for a child's imports and its reading of the data."""
+STARTS = 3
+"""How often a child is started before the machine is to blame."""
 GRACE = 1.0
 """Seconds between the request to end and SIGKILL."""
 TICK = 0.1
@@ -182,64 +184,49 @@ class Supervisor:
         *,
         metric: str,
         timeout: float | None,
-        retries: int,
         halt: Halt,
     ) -> None:
         self._start = {"kind": kind, "objective": objective}
         self._metric = metric
         self._timeout = timeout
-        self._retries = retries
         self._halt = halt
         self._idle: list[Child] = []
         self._lock = threading.Lock()
 
-    def run(self, trial: Trial, epochs: int | None) -> Result | None:
+    def run(self, trial: Trial, epochs: int | None, attempt: int = 1) -> Result | None:
         """Run one trial to its end, whatever that is; None when the search was halted before.
 
+        epochs: What the trial may take, for the record.
+        attempt: From 1; for the record too.
         Raises:
             MachineError: no child can be started.
         """
         started = datetime.now(UTC).isoformat(timespec="milliseconds")
-        request = {"params": trial.params, "seed": trial.seed}
+        try:
+            child = self._take()
+        except HaltedError:
+            return None
         began = time.monotonic()
-        attempts, answer = 0, None
-        while answer is None:
-            if self._halt.is_set():
-                return None
-            attempts += 1
-            child = None
-            try:
-                child = self._take()
-                began = time.monotonic()
-                answer = child.ask(request, self._timeout)
-                self._give_back(child)
-            except HaltedError:
-                _end(child)
-                return None
-            except TimedOutError:
-                _end(child)
-                if child is None:
-                    raise MachineError(
-                        f"a worker did not start within {START_LIMIT:.0f} s"
-                    ) from None
-                text = f"not finished within {self._timeout:g} s"
-                answer = {"status": "timeout", "message": text}
-            except ChildEndedError as ended:
-                _end(child)
-                if child is None:
-                    raise MachineError(f"a worker could not start: {ended}") from None
-                if attempts > self._retries:
-                    answer = {"status": "crashed", "message": str(ended)}
-        return self._result(trial, epochs, answer, attempts, started, time.monotonic() - began)
+        try:
+            answer = child.ask({"params": trial.params, "seed": trial.seed}, self._timeout)
+        except HaltedError:
+            child.end()
+            return None
+        except TimedOutError:
+            child.end()
+            text = f"not finished within {self._timeout:g} s"
+            answer = {"status": "timeout", "message": text}
+        except ChildEndedError as ended:
+            child.end()
+            answer = {"status": "crashed", "message": str(ended)}
+        else:
+            with self._lock:
+                self._idle.append(child)
+        answer.setdefault("seconds", time.monotonic() - began)
+        return self._result(trial, epochs, answer, attempt, started)
 
     def _result(
-        self,
-        trial: Trial,
-        epochs: int | None,
-        answer: dict[str, Any],
-        attempts: int,
-        started: str,
-        elapsed: float,
+        self, trial: Trial, epochs: int | None, answer: dict[str, Any], attempt: int, started: str
     ) -> Result:
         status, metrics, message = answer["status"], answer.get("metrics", {}), answer["message"]
         score = metrics.get(self._metric) if status == "complete" else None
@@ -255,21 +242,33 @@ class Supervisor:
             score=score,
             metrics=metrics,
             curve=answer.get("curve", {}),
-            attempts=attempts,
+            attempts=attempt,
             started=started,
-            seconds=round(answer.get("seconds", elapsed), 6),
+            seconds=round(answer["seconds"], 6),
             message=message,
         )
 
     def _take(self) -> Child:
+        """Return an idle child, or start one.
+
+        Raises:
+            HaltedError: the search is to stop.
+            MachineError: children do not start.
+        """
+        if self._halt.is_set():
+            raise HaltedError
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-        return Child(self._start, self._halt)
-
-    def _give_back(self, child: Child) -> None:
-        with self._lock:
-            self._idle.append(child)
+        text = ""
+        for _ in range(STARTS):
+            try:
+                return Child(self._start, self._halt)
+            except TimedOutError:
+                text = f"it was not ready within {START_LIMIT:.0f} s"
+            except ChildEndedError as ended:
+                text = str(ended)
+        raise MachineError(f"a worker could not start, in {STARTS} attempts: {text}")
 
     def close(self) -> None:
         """End the idle children; call it when no trial runs any more."""
@@ -277,8 +276,3 @@ class Supervisor:
             idle, self._idle = self._idle, []
         for child in idle:
             child.end()
-
-
-def _end(child: Child | None) -> None:
-    if child is not None:
-        child.end()
