@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -12,9 +13,10 @@ from hpsearch.report.formats import plain_text
 from hpsearch.scales import Integer, Real
 from hpsearch.search import suggest
 from hpsearch.space import Axis, Choice
+from hpsearch.trial import Trial
 
-DRAWS = 10_000
-BINS = 20
+DRAWS = 1_000
+BINS = 10
 BLOCKS = " ▁▂▃▄▅▆▇█"
 ASCII = " .:-=+*#@"
 
@@ -36,36 +38,52 @@ def summary(config: Config) -> str:
     )
 
 
-def first_trials(config: Config, count: int) -> str:
-    """Return the table of the first trials that would run."""
-    space = config.space
+def first_trials(config: Config, count: int, width: int) -> str:
+    """Return the table of the first trials that would run, for a terminal of that width."""
     limit = config.budget.limit
-    rows = []
-    for number in range(count if limit is None else min(count, limit)):
-        trial = suggest(config, [], number)
-        if trial is None:  # the strategy waits for results from here on
-            break
-        rows.append((number, *trial.params.values(), trial.seed))
+    trials = islice(_suggestions(config), count if limit is None else min(count, limit))
     columns = (
         Column("trial"),
-        *(Column(name, axis.text) for name, axis in space.axes.items()),
+        *(Column(name, axis.text) for name, axis in config.space.axes.items()),
         Column("seed"),
     )
-    return plain_text(Table(columns, tuple(rows)))
+    rows = tuple((trial.number, *trial.params.values(), trial.seed) for trial in trials)
+    return plain_text(Table(columns, rows), width)
 
 
 def draws_table(config: Config, *, unicode: bool) -> str:
-    """Return a histogram of each parameter's draws along its own scale, with its shares.
+    """Return a histogram of where the first suggestions fall along each parameter's own scale.
+
+    Beside a range stand the values that cut its scale into quarters, beside a choice each option's
+    share of the suggestions.
 
     unicode: Whether block characters can be printed.
     """
-    u = (np.arange(DRAWS) + 0.5) / DRAWS
+    trials = list(islice(_suggestions(config), DRAWS))
+    marks = BLOCKS if unicode else ASCII
     rows = []
-    for name, axis in config.space.axes.items():
-        low, bars, high = _histogram(axis, u, BLOCKS if unicode else ASCII)
-        rows.append((name, _kind(axis), low, bars, high, _shares(axis, u)))
-    names = ("parameter", "scale", "from", "draws along the scale", "to", "shares")
+    for place, (name, axis) in enumerate(config.space.axes.items()):
+        if isinstance(axis, Choice):
+            drawn = [repr(trial.params[name]) for trial in trials]
+            counts = [drawn.count(repr(option)) for option in axis.options]
+            shares = zip(map(axis.text, axis.options), counts, strict=True)
+            meaning = " | ".join(f"{text} {count / len(trials):.0%}" for text, count in shares)
+        else:
+            unit = [trial.unit[place] for trial in trials]
+            counts = np.histogram(unit, BINS, (0, 1))[0].tolist()
+            quarters = axis.from_unit(np.linspace(0, 1, 5)).tolist()
+            meaning = " | ".join(map(axis.text, quarters))
+        rows.append((name, _kind(axis), _bars(counts, marks), meaning))
+    names = ("parameter", "scale", f"{len(trials):,} draws", "quarters of the range, or shares")
     return plain_text(Table(tuple(map(Column, names)), tuple(rows)), width=10_000)
+
+
+def _suggestions(config: Config) -> Iterator[Trial]:
+    """Yield trial after trial until the strategy waits for a result."""
+    number = 0
+    while (trial := suggest(config, [], number)) is not None:
+        yield trial
+        number += 1
 
 
 def _kind(axis: Axis) -> str:
@@ -75,39 +93,5 @@ def _kind(axis: Axis) -> str:
     return f"{axis.name} int" if isinstance(axis, Integer) else axis.name
 
 
-def _histogram(axis: Axis, u: np.ndarray, marks: str) -> tuple[str, str, str]:
-    values = axis.from_unit(u)
-    if isinstance(axis, Choice):
-        counts = [sum(1 for v in values if repr(v) == repr(o)) for o in axis.options]
-        return axis.text(axis.options[0]), _bars(counts, marks), axis.text(axis.options[-1])
-    assert isinstance(axis, Real | Integer)
-    places = np.array([axis.to_unit(value) for value in values[:: max(1, len(values) // 2000)]])
-    low, high = axis.scale.min, axis.scale.max
-    bins = BINS
-    if isinstance(axis, Integer) and high - low + 1 <= BINS:
-        counts = [int(np.sum(values == k)) for k in range(int(low), int(high) + 1)]
-        return axis.text(int(low)), _bars(counts, marks), axis.text(int(high))
-    counts = np.histogram(places, bins=bins, range=(0, 1))[0].tolist()
-    ends = (int(low), int(high)) if isinstance(axis, Integer) else (low, high)
-    return axis.text(ends[0]), _bars(counts, marks), axis.text(ends[1])
-
-
 def _bars(counts: Sequence[int], marks: str) -> str:
-    tallest = max(counts)
-    return "".join(marks[int(np.ceil(n / tallest * (len(marks) - 1)))] for n in counts)
-
-
-def _shares(axis: Axis, u: np.ndarray) -> str:
-    """Say how the draws are shared out: by option, by decade, or by half."""
-    values = axis.from_unit(u)
-    if isinstance(axis, Choice):
-        parts = [
-            f"{axis.text(option)} {np.mean([repr(v) == repr(option) for v in values]):.0%}"
-            for option in axis.options[:6]
-        ]
-        return ", ".join(parts) + (", ..." if len(axis.options) > 6 else "")
-    assert isinstance(axis, Real | Integer)
-    numbers = values.astype(float)
-    middle = float(np.median(numbers))
-    text = axis.text(int(middle) if isinstance(axis, Integer) else middle)
-    return f"half below {text}, half above"
+    return "".join(marks[-(-count * (len(marks) - 1) // max(counts))] for count in counts)

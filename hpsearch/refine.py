@@ -8,6 +8,7 @@ from typing import Any
 from hpsearch.config import Config, allowed, refined_yaml
 from hpsearch.errors import UserError
 from hpsearch.search import counted
+from hpsearch.space import ends
 from hpsearch.trial import Result, ranked
 from hpsearch.zoom import zoom
 
@@ -39,6 +40,13 @@ def refined(
     complete = [result for result in counted(config, results) if result.score is not None]
     if not config.space.axes:
         raise UserError(f"nothing varies in the run {config.name}, so there is nothing to refine")
+    if not complete:
+        raise UserError(
+            f"no trial of the run {config.name} is complete ({len(results)} of {len(results)} "
+            "have no score), so there is no region around the best to refine"
+            if results
+            else f"the run {config.name} has no finished trial yet, so there is nothing to refine"
+        )
     if len(complete) < FEWEST:
         raise UserError(
             f"the run {config.name} has {len(complete)} complete trials of {len(results)}, and a "
@@ -46,8 +54,12 @@ def refined(
         )
     best = ranked(complete, config.goal)[:top]
 
+    bounds = {each: tuple(ends(axis)) for each, axis in config.space.axes.items()}
+
     def may_be(parameter: str, value: Any) -> bool:
-        return allowed(config, parameter, value)
+        if not allowed(config, parameter, value):
+            return False
+        return not any(config.objective.problems({**bounds, parameter: (value,)}))
 
     zoomed = zoom(config.space, best, may_be)
     return refined_yaml(config, zoomed, folder, name=name, best=best, trials=trials)

@@ -140,7 +140,7 @@ class RunFolder:
             UserError: another process holds the run, or the path is something else.
             MachineError: the disk does not allow it, or the record is damaged.
         """
-        if self.path.is_symlink() or (self.path.exists() and not self.path.is_dir()):
+        if self._is_something_else():
             raise UserError(
                 f"{self.path} is not a folder of a run; choose another name with --name"
             )
@@ -172,6 +172,16 @@ class RunFolder:
             self._record = None
             os.close(descriptor)
 
+    def _is_something_else(self) -> bool:
+        """Tell whether the path is taken, but not by a run."""
+        if self.path.is_symlink() or (self.path.exists() and not self.path.is_dir()):
+            return True
+        if not self.path.exists() or self.exists():
+            return False
+        # A run that was killed while it was made has no config yet.
+        made_first = {RECORD, PROVENANCE, _beside(PROVENANCE), _beside(CONFIG)}
+        return not {path.name for path in self.path.iterdir()} <= made_first
+
     def append(self, result: Result) -> None:
         """Add a result to the record; when this returns it is on disk.
 
@@ -194,7 +204,7 @@ class RunFolder:
     def write(self, name: str, content: str | bytes) -> None:
         """Replace a file of the folder as a whole: a reader sees the old one or the new one."""
         path = self.path / name
-        beside = path.with_name(f".{name}.new")
+        beside = self.path / _beside(name)
         data = content.encode() if isinstance(content, str) else content
         try:
             with beside.open("wb") as file:
@@ -215,6 +225,11 @@ class RunFolder:
     def write_provenance(self, content: Mapping[str, Any]) -> None:
         """Replace what is known of how the run came about."""
         self.write(PROVENANCE, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def _beside(name: str) -> str:
+    """Name the file that replaces another one once it is whole."""
+    return f".{name}.new"
 
 
 def _machine(error: OSError, path: Path) -> MachineError:

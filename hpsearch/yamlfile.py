@@ -79,6 +79,12 @@ _WORDS: dict[str, bool | None] = {
 }
 
 
+_FORBIDDEN = re.compile(
+    "[^\t\n\r -~\u00a0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+)
+"""What YAML forbids, and the line ends (U+0085, U+2028, U+2029) that its versions disagree on."""
+
+
 def plain_scalar(text: str) -> str | int | float | bool | None:
     """Give an unquoted YAML word its value by the core schema of YAML 1.2 (section 10.3).
 
@@ -133,9 +139,10 @@ class _Composer(yaml.SafeLoader):
 class _RefusedError(Exception):
     """Valid YAML that a config must not hold."""
 
-    def __init__(self, at: yaml.Event | yaml.Node, text: str) -> None:
+    def __init__(self, at: yaml.Event | yaml.Node, text: str, hint: str = "") -> None:
         super().__init__(text)
         self.mark = _mark(at)
+        self.hint = hint
 
 
 def _mark(at: yaml.Event | yaml.Node) -> Mark:
@@ -170,40 +177,81 @@ def parse_yaml(raw: bytes, name: str) -> Document:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise UserError(f"{name}:{line}: not UTF-8 text (byte {raw[error.start]:#04x})") from None
+        before, byte = error.object[: error.start].decode(), error.object[error.start]
+        shown = error.object.decode(errors="replace").splitlines()
+        raise pointed(
+            name, shown, _end(before), f"not UTF-8 text (byte {byte:#04x})", "Save it as UTF-8."
+        ) from None
+    forbidden = _FORBIDDEN.search(text)
+    if forbidden:
+        shown = _FORBIDDEN.sub("\ufffd", text).splitlines()
+        character = f"U+{ord(forbidden[0]):04X}"
+        raise pointed(
+            name,
+            shown,
+            _end(_FORBIDDEN.sub("\ufffd", text[: forbidden.start()])),
+            f"a character that no config needs ({character}, shown as \ufffd)",
+            "Remove it.",
+        )
     lines = text.splitlines()
     try:
-        loader = _Composer(text)
-        root = loader.get_single_node()
+        root = _Composer(text).get_single_node()
     except _RefusedError as refused:
-        raise pointed(name, lines, refused.mark, str(refused)) from None
+        raise pointed(name, lines, refused.mark, str(refused), refused.hint) from None
     except yaml.MarkedYAMLError as error:
-        where = error.problem_mark or error.context_mark
-        mark = Mark(where.line + 1, where.column + 1, 1) if where else Mark(1, 1, 1)
-        problem = error.problem or "not YAML"
-        hint = ""
-        if "single document" in str(error.context or ""):
-            problem, hint = "a second document ('---') begins here", "One file is one config."
-        elif "'\\t'" in problem or "\t" in (lines[mark.line - 1 : mark.line] or [""])[0]:
-            hint = "YAML indents with spaces, never with tabs."
-        elif "mapping values are not allowed" in problem:
-            hint = "Is a line above indented differently, or a value with ': ' not quoted?"
-        raise pointed(name, lines, mark, f"not valid YAML: {problem}", hint) from None
-    except yaml.reader.ReaderError as error:
-        line = text[: error.position].count("\n") + 1
-        raise UserError(
-            f"{name}:{line}: a character that YAML does not allow "
-            f"(U+{ord(str(error.character)[:1] or chr(0)):04X})"
-        ) from None
+        raise _not_yaml(name, lines, error) from None
+    except (ValueError, OverflowError):  # PyYAML converts "\\U..." and %YAML numbers unchecked
+        raise UserError(f"{name}: not valid YAML: an impossible \\U escape or %YAML line") from None
     document = Document(name, lines, None)
     if root is None:
         return document
     try:
         value = _value(root, (), document)
     except _RefusedError as refused:
-        raise pointed(name, lines, refused.mark, str(refused)) from None
+        raise pointed(name, lines, refused.mark, str(refused), refused.hint) from None
     return Document(name, lines, value, document.keys, document.values)
+
+
+def _end(before: str) -> Mark:
+    """Return the place that follows the text `before`."""
+    lines = f"{before}x".splitlines()
+    return Mark(len(lines), len(lines[-1]), 1)
+
+
+def _not_yaml(name: str, lines: list[str], error: yaml.MarkedYAMLError) -> UserError:
+    """Say what PyYAML could not parse, in words for someone who does not know its parser."""
+    problem, context = error.problem or "not YAML", error.context or ""
+    where, opened = error.problem_mark or error.context_mark, error.context_mark
+    hint = ""
+    if "single document" in context or "<document start>" in problem:
+        problem, hint = "a second document begins here", "One file is one config."
+    elif "'\\t'" in problem:
+        hint = "Use spaces instead of tabs."
+    elif "found unexpected end of stream" in problem and opened:
+        problem, where = "this quote is never closed", opened
+    elif "parsing a flow" in context and opened:
+        bracket = "[" if "sequence" in context else "{"
+        if "<stream end>" in problem:
+            problem, where = f"this '{bracket}' is never closed", opened
+        else:
+            hint = f"Is a ',' missing before it, or the end of the '{bracket}' "
+            hint += f"in line {opened.line + 1}?"
+    elif "could not find expected ':'" in problem and opened:
+        problem, where = "a key without a ':'", opened
+    elif "mapping values are not allowed" in problem:
+        problem = "a ':' where none can be"
+        hint = (
+            "Is the ':' missing in the line above, is this line indented differently from it, "
+            "or does a text with ': ' need quotes?"
+        )
+    elif "<block end>" in problem:
+        problem = "this does not line up with the lines above"
+        hint = "The keys of one section begin in the same column."
+    elif "cannot start any token" in problem or "an alias" in context or "an anchor" in context:
+        hint = "A text that begins with a special character needs quotes."
+    line, column = (where.line + 1, where.column + 1) if where else (1, 1)
+    length = len(lines[line - 1]) if where is opened else 1  # what was never ended, to the line's end
+    return pointed(name, lines, Mark(line, column, length), f"not valid YAML: {problem}", hint)
 
 
 def _value(node: yaml.Node, place: Place, document: Document) -> Any:
@@ -212,11 +260,11 @@ def _value(node: yaml.Node, place: Place, document: Document) -> Any:
     if isinstance(node, yaml.MappingNode):
         mapping: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key = _key(key_node)
+            key = _key(key_node, alone=node.flow_style and value_node.value == "")
             if key in mapping:
                 first = document.keys[(*place, key)].line
                 raise _RefusedError(
-                    key_node, f"the key '{key}' is given twice (first in line {first})"
+                    key_node, f"the key {quoted(key)} is given twice (first in line {first})"
                 )
             document.keys[(*place, key)] = _mark(key_node)
             mapping[key] = _value(value_node, (*place, key), document)
@@ -232,22 +280,38 @@ def _value(node: yaml.Node, place: Place, document: Document) -> Any:
         raise _RefusedError(node, str(error)) from None
 
 
-def _key(node: yaml.Node) -> str:
+def _key(node: yaml.Node, *, alone: bool) -> str:
+    """Return a key's text; `alone` when nothing follows it, as the 5 in `{min: 1,5}`."""
     if not isinstance(node, yaml.ScalarNode):
         raise _RefusedError(node, "a key must be text, not a list or a mapping")
-    if node.value == "<<" and node.style is None:
+    if node.style is not None:
+        return str(node.value)
+    if node.value == "<<":
         raise _RefusedError(node, "merge keys (<<) are refused: write the keys out")
     try:
-        key = node.value if node.style is not None else plain_scalar(node.value)
+        key = plain_scalar(node.value)
     except ValueError:
         key = None
-    if not isinstance(key, str):
-        raise _RefusedError(node, f"a key must be text, found {node.value!r}: put it in quotes")
-    return key
+    if isinstance(key, str):
+        return key
+    hint = "Put it in quotes."
+    if alone and isinstance(key, int | float):
+        hint = "A decimal number has a point, as in 0.5: a comma begins the next key."
+    raise _RefusedError(node, f"a key must be text, found {quoted(node.value)}", hint)
+
+
+def quoted(text: str) -> str:
+    """Quote a text for a message: on one line, unprintable characters escaped, long ones cut."""
+    cut = text if len(text) <= 60 else text[:57] + "..."
+    return f"'{cut}'" if cut.isprintable() else repr(cut)
 
 
 def dump(value: Any) -> str:
-    """Write a plain value as YAML that `parse_yaml` reads back equal; short values on one line."""
+    """Write a plain value on one line, as YAML that `parse_yaml` reads back equal.
+
+    Limits that are YAML's and `parse_yaml`'s: no number that is not finite, at most 31 lists or
+    mappings in each other, no key of more than 1,000 characters.
+    """
     if isinstance(value, float):
         text = repr(value)
         return text if re.search(r"[.]", text) else text.replace("e", ".0e")
@@ -262,9 +326,15 @@ def dump(value: Any) -> str:
     return str(value)
 
 
+_ESCAPED = re.compile(rf"\ufeff|{_FORBIDDEN.pattern}")
+"""What JSON may hold as it is and YAML may not, or not everywhere."""
+
+
 def _dump_text(text: str) -> str:
     """Leave a word unquoted when it reads back as itself, else write a JSON string."""
     import json
 
     plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", text) and plain_scalar(text) == text
-    return text if plain else json.dumps(text, ensure_ascii=False)
+    if plain:
+        return text
+    return _ESCAPED.sub(lambda c: f"\\u{ord(c[0]):04x}", json.dumps(text, ensure_ascii=False))

@@ -93,10 +93,7 @@ def _zoom_range(axis: Axis, name: str, best: Sequence[Result], allowed: Allowed)
     notes: dict[str, str] = {}
     for end, unit, old in (("min", low, axis.scale.min), ("max", high, axis.scale.max)):
         at_edge = _on_edge(axis, best[0].params[name], units[0], end)
-        outward = -step if end == "min" else 1 + step
-        value = None
-        if at_edge:
-            value = _beyond(axis, name, outward, end, allowed)
+        value = _beyond(axis, name, step, end, allowed) if at_edge else None
         if value is None:
             value = _inside(axis, unit, end)
         ends[end] = value
@@ -125,21 +122,34 @@ def _inside(axis: Real | Integer, unit: float, end: str) -> Any:
     return min(max(axis.scale.tidy(value, up=end == "max"), old_low), old_high)
 
 
-def _beyond(axis: Real | Integer, name: str, unit: float, end: str, allowed: Allowed) -> Any:
-    """Return a value beyond the old end, or None where the parameter cannot go there."""
-    value = float(axis.scale.at(np.asarray(unit)))
-    if isinstance(axis, Integer):
-        far = axis.scale.min - 1 if end == "min" else axis.scale.max + 1
-        rounded = round(value)
-        value = int(min(rounded, far) if end == "min" else max(rounded, far))
-    else:
-        value = axis.scale.tidy(value, up=end == "max")
-    try:
-        low, high = axis.scale.min, axis.scale.max
-        SCALES[axis.name](*((value, high) if end == "min" else (low, value)))
-    except ValueError:
-        return None
-    return value if allowed(name, value) else None
+def _beyond(axis: Real | Integer, name: str, step: float, end: str, allowed: Allowed) -> Any:
+    """Return a value a step beyond the old end, or less where the parameter cannot go so far.
+
+    None where it cannot go beyond at all.
+    """
+    low, high = axis.scale.min, axis.scale.max
+    for distance in (step, step / 2, step / 4, step / 8):
+        try:
+            value = _outward(axis, distance, end)
+            SCALES[axis.name](*((value, high) if end == "min" else (low, value)))
+        except (ValueError, OverflowError):  # beyond the scale or beyond what a number can be
+            continue
+        if low <= value <= high:
+            return None
+        if allowed(name, value):
+            return value
+    return None
+
+
+def _outward(axis: Real | Integer, distance: float, end: str) -> Any:
+    """Return the value at a distance beyond an end; for integers the next one at least."""
+    with np.errstate(over="ignore", under="ignore"):
+        value = float(axis.scale.at(np.asarray(-distance if end == "min" else 1 + distance)))
+    if isinstance(axis, Real):
+        return axis.scale.tidy(value, up=end == "max")
+    if end == "min":
+        return int(min(round(value), axis.scale.min - 1))
+    return int(max(round(value), axis.scale.max + 1))
 
 
 def _note(

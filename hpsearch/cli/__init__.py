@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import sys
 from typing import Any
 
@@ -13,7 +15,7 @@ from hpsearch.cli.refine import refine
 from hpsearch.cli.report import report
 from hpsearch.cli.run import run
 from hpsearch.cli.schema import schema
-from hpsearch.errors import HpsearchError
+from hpsearch.errors import HpsearchError, MachineError
 
 
 class Group(click.Group):
@@ -28,6 +30,12 @@ class Group(click.Group):
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             ctx.exit(130)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # the reader of our output left, as `head` does
+                raise
+            place = f"{error.filename}: " if error.filename else ""
+            click.echo(f"hpsearch: {place}{error.strerror or error}", err=True)
+            ctx.exit(MachineError.exit_code)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """List the commands in the order in which they are used."""
@@ -55,6 +63,8 @@ for command in (run, refine, report, preview, schema):
 
 def main() -> None:
     """Be the command `hpsearch`."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a letter it has not is no reason to fail
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         cli(prog_name="hpsearch")
     except KeyboardInterrupt:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,3 +54,15 @@ def complete_run(
     runs = Path(ctx.params.get("runs") or RUNS)
     names = sorted(path.parent.name for path in runs.glob("*/config.yaml"))
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+def for_runs(arguments: str, runs: Path) -> str:
+    """Complete a command that is named in a hint, so that it finds the same runs."""
+    return arguments if runs == RUNS else f"{arguments} --runs-dir {shlex.quote(str(runs))}"
+
+
+def terminal_width() -> int:
+    """Return the columns of the terminal, or what reads well where there is none."""
+    from hpsearch.report.formats import DEFAULT_WIDTH
+
+    return shutil.get_terminal_size((DEFAULT_WIDTH, 24)).columns

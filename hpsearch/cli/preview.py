@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from hpsearch.cli.options import config_argument
+from hpsearch.cli.options import config_argument, terminal_width
 
 
-@click.command()
+@click.command(short_help="Check CONFIG and show what would run; write nothing.")
 @config_argument
 @click.option(
     "-n",
@@ -35,7 +35,7 @@ def preview(config: Path, trials: int) -> None:
         click.echo()
         click.echo(draws_table(loaded, unicode=_prints_blocks()))
     click.echo()
-    click.echo(first_trials(loaded, trials))
+    click.echo(first_trials(loaded, trials, terminal_width()))
     traps = list(loaded.traps())
     if traps:
         click.echo()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -26,10 +27,11 @@ class Best:
     def __init__(self, config: Config, before: list[Result]) -> None:
         self.config = config
         self.done = 0
+        self.statuses: Counter[str] = Counter()
         self.best: Result | None = None
         for result in before:
             self.add(result)
-        self.new = 0
+        self.before = len(before)
         self.started = time.monotonic()
 
     def add(self, result: Result) -> None:
@@ -37,7 +39,7 @@ class Best:
         from hpsearch.trial import ranked
 
         self.done += 1
-        self.new = getattr(self, "new", 0) + 1
+        self.statuses[result.status] += 1
         known = [result] if self.best is None else [self.best, result]
         first = ranked(known, self.config.goal)[0]
         self.best = first if first.score is not None else None
@@ -52,11 +54,16 @@ class Best:
 
     def left(self) -> str:
         """Say how long the rest will take, from the pace of this command."""
-        limit = self.config.budget.limit
-        if limit is None or not self.new:
+        limit, new = self.config.budget.limit, self.done - self.before
+        if limit is None or not new or self.done >= limit:
             return ""
-        pace = (time.monotonic() - self.started) / self.new
-        return duration_text(pace * max(limit - self.done, 0))
+        pace = (time.monotonic() - self.started) / new
+        return f"{duration_text(pace * (limit - self.done))} left"
+
+    def lost(self) -> str:
+        """Say how many trials ended without a score, and how: `2 diverged, 1 failed`."""
+        lost = {name: n for name, n in self.statuses.items() if name != "complete"}
+        return ", ".join(f"{n} {name}" for name, n in lost.items())
 
 
 def duration_text(seconds: float) -> str:
@@ -93,8 +100,8 @@ def _lines(config: Config, best: Best) -> Watch:
         best.add(result)
         if best.done % every == 0 or best.done == limit:
             total = f"/{limit}" if limit else ""
-            left = f", {best.left()} left" if best.left() and best.done != limit else ""
-            click.echo(f"{best.done}{total} trials{left}: {best.text()}", err=True)
+            parts = [f"{best.done}{total} trials", best.lost(), best.left()]
+            click.echo(f"{', '.join(filter(None, parts))}: {best.text()}", err=True)
 
     return watch
 
@@ -109,22 +116,22 @@ def _live(config: Config, best: Best) -> Iterator[Watch]:
     console = Console(stderr=True)
     limit = config.budget.limit
     progress = Progress(
-        TextColumn(config.name, markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TextColumn("trials"),
         TimeElapsedColumn(),
         TextColumn("{task.fields[left]}"),
+        TextColumn("[yellow]{task.fields[lost]}"),
         console=console,
     )
-    task = progress.add_task("", total=limit, completed=best.done, left="")
-    line = Text(best.text(), overflow="ellipsis", no_wrap=True)
-    with Live(Group(progress, line), console=console, transient=True, refresh_per_second=5):
+    task = progress.add_task("", total=limit, completed=best.done, left="", lost=best.lost())
+    name, line = Text(config.name, style="bold"), Text(best.text())
+    shown = Group(name, progress, line)
+    with Live(shown, console=console, transient=True, refresh_per_second=5):
 
         def watch(result: Result) -> None:
             best.add(result)
-            left = f"{best.left()} left" if best.left() else ""
-            progress.update(task, completed=best.done, left=left)
+            progress.update(task, completed=best.done, left=best.left(), lost=best.lost())
             line.plain = best.text()
 
         yield watch

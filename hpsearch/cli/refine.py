@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import click
 
-from hpsearch.cli.options import complete_run, jobs_option, quiet_option, runs_option
+from hpsearch.cli.options import (
+    complete_run,
+    for_runs,
+    jobs_option,
+    quiet_option,
+    runs_option,
+)
 
 
-@click.command()
+@click.command(short_help="Search the smaller box around the best trials of a run.")
 @click.argument("name", required=False, metavar="[RUN]", shell_complete=complete_run)
 @click.option(
     "-t",
@@ -50,7 +57,7 @@ def refine(
     from hpsearch.config import build_config
     from hpsearch.refine import refined
     from hpsearch.search import load_run
-    from hpsearch.store import RunFolder, find_run
+    from hpsearch.store import CONFIG, RunFolder, find_run
     from hpsearch.yamlfile import parse_yaml
 
     folder = find_run(runs, name)
@@ -58,13 +65,15 @@ def refine(
     target = RunFolder(runs / child)
     place = write.parent if write else target.path
     text = refined(load_run(folder), folder.results(), place, name=child, top=top, trials=trials)
+    raw = text.encode()
+    document = parse_yaml(raw, str(write or target.path / CONFIG))
+    config = build_config(document, child, child, place)
     if write:
         _write(write, text)
-        click.echo(f"Wrote {write}. To run it: hpsearch run {write}", err=True)
+        if not quiet:
+            command = for_runs(f"hpsearch run {shlex.quote(str(write))}", runs)
+            click.echo(f"Wrote {write}. To run it: {command}", err=True)
         return
-    raw = text.encode()
-    document = parse_yaml(raw, str(target.path / "config.yaml"))
-    config = build_config(document, child, child, target.path)
     if not quiet:
         click.echo(text)
     run_search(config, raw, target, jobs, quiet=quiet)

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hpsearch.cli.options import complete_run, runs_option
+from hpsearch.cli.options import complete_run, for_runs, runs_option, terminal_width
 
 if TYPE_CHECKING:
-    from hpsearch.report import Table
+    from hpsearch.report import Run, Table
+    from hpsearch.store import RunFolder
 
 FORMAT_NAMES = ("text", "markdown", "csv", "json", "latex", "html-table")
 
 
-@click.command()
+@click.command(short_help="Show the leaderboard of one or several runs.")
 @click.argument("names", nargs=-1, metavar="[RUN]...", shell_complete=complete_run)
 @click.option(
     "-t", "--top", type=click.IntRange(min=1), help="Only the first rows. Default: 10 in text."
@@ -45,43 +46,63 @@ def report(
 
     Reads the record only, so it also works while a run goes on.
     """
+    from dataclasses import replace
+
     from hpsearch.report import FORMATS, leaderboard, sort_table
-    from hpsearch.search import counted, load_run, run_of
     from hpsearch.store import find_run
 
-    folders = [find_run(runs, each) for each in names or (None,)]
-    shown = []
-    for folder in folders:
-        config = load_run(folder, with_data=False)
-        shown.append(run_of(config, counted(config, folder.results())))
+    folders = [find_run(runs, each) for each in dict.fromkeys(names) or (None,)]
+    shown = [_read(folder) for folder in folders]
     table = leaderboard(shown)
     if sort is not None:
         table = sort_table(table, sort)
     if name == "text":
-        show_table(table, None if everything else top or 10)
-        _closing_words(len(table.rows), [folder.name for folder in folders])
+        arguments = " ".join([*names, "--all"])
+        show_table(table, None if everything else top or 10, for_runs(arguments, runs))
+        _closing_words(shown)
         return
-    from hpsearch.report import Table
-
     limit = None if everything else top
-    click.echo(FORMATS[name](Table(table.columns, table.rows[:limit])))
+    click.echo(FORMATS[name](replace(table, rows=table.rows[:limit])))
 
 
-def show_table(table: Table, top: int | None) -> None:
-    """Print the first rows, as wide as the terminal is."""
-    import shutil
+def _read(folder: RunFolder) -> Run:
+    from dataclasses import replace
 
-    from hpsearch.report import Table
-    from hpsearch.report.formats import DEFAULT_WIDTH, plain_text
+    from hpsearch.search import counted, load_run, run_of
 
-    width = shutil.get_terminal_size((DEFAULT_WIDTH, 24)).columns
-    text = plain_text(Table(table.columns, table.rows[:top]), width)
-    click.echo(text if table.rows else "no finished trial yet")
-    left = len(table.rows) - (len(table.rows) if top is None else top)
-    if left > 0 and sys.stdout.isatty():
-        click.echo(f"... and {left} more: hpsearch report --all", err=True)
+    config = load_run(folder, with_data=False)
+    run = run_of(config, counted(config, folder.results()))
+    return replace(run, constants=config.objective.constants)
 
 
-def _closing_words(rows: int, names: list[str]) -> None:
-    if rows and sys.stdout.isatty():
-        click.echo(f"Runs: {', '.join(names)}", err=True)
+def show_table(table: Table, top: int | None, arguments: str) -> None:
+    """Print the first rows; on a terminal as wide as that is, saying what else there is.
+
+    arguments: What `hpsearch report` needs to show all rows.
+    """
+    from dataclasses import replace
+
+    from hpsearch.report.formats import fitted, plain_text
+
+    if not table.rows:
+        click.echo("no finished trial yet")
+        return
+    width = terminal_width()
+    first = replace(table, rows=table.rows[:top])
+    if not sys.stdout.isatty():
+        click.echo(plain_text(first, width))
+        return
+    narrow, left_out = fitted(first, width)
+    click.echo(plain_text(narrow, width))
+    more = len(table.rows) - len(first.rows)
+    if more:
+        click.echo(f"... and {more} more: hpsearch report {arguments}", err=True)
+    if left_out:
+        click.echo(f"Left out to fit {width} columns: {', '.join(left_out)}", err=True)
+
+
+def _closing_words(runs: list[Run]) -> None:
+    """Say on a terminal what the table is of, which its columns leave open."""
+    if sys.stdout.isatty():
+        names = ", ".join(f"{run.name} ({len(run.results)} trials)" for run in runs)
+        click.echo(f"{names}: the score is {runs[0].metric}, to {runs[0].goal}", err=True)

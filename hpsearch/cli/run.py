@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hpsearch.cli.options import config_argument, jobs_option, quiet_option, runs_option
+from hpsearch.cli.options import (
+    config_argument,
+    for_runs,
+    jobs_option,
+    quiet_option,
+    runs_option,
+)
 
 if TYPE_CHECKING:
     from hpsearch.config import Config
@@ -18,7 +24,7 @@ TOP = 10
 """How many rows of the leaderboard a finished run prints."""
 
 
-@click.command()
+@click.command(short_help="Search the space in CONFIG and write runs/NAME/.")
 @config_argument
 @click.option("-n", "--name", help="The run's name. Default: the config's name, or its file's.")
 @jobs_option
@@ -67,7 +73,7 @@ def run_search(
     )
     if not quiet:
         _show_leaderboard(config, outcome, folder)
-    click.get_current_context().exit(_exit_code(config, outcome, folder))
+    click.get_current_context().exit(_exit_code(outcome, folder))
 
 
 def _show_leaderboard(config: Config, outcome: Outcome, folder: RunFolder) -> None:
@@ -77,7 +83,7 @@ def _show_leaderboard(config: Config, outcome: Outcome, folder: RunFolder) -> No
 
     if outcome.results:
         table = leaderboard([run_of(config, outcome.results)])
-        show_table(table, TOP)
+        show_table(table, TOP, for_runs(f"{folder.name} --all", folder.path.parent))
         click.echo()
     done = len(outcome.results)
     if outcome.signal is not None:
@@ -101,10 +107,11 @@ def _show_leaderboard(config: Config, outcome: Outcome, folder: RunFolder) -> No
         if done > 1:
             click.echo(LUCK, err=True)
         if config.space.axes:
-            click.echo(f"Next: hpsearch refine {folder.name}", err=True)
+            target = for_runs(folder.name, folder.path.parent)
+            click.echo(f"Next: hpsearch refine {target}", err=True)
 
 
-def _exit_code(config: Config, outcome: Outcome, folder: RunFolder) -> int:
+def _exit_code(outcome: Outcome, folder: RunFolder) -> int:
     if outcome.signal is not None:
         return 128 + outcome.signal
     if outcome.failures:
@@ -124,5 +131,4 @@ def _exit_code(config: Config, outcome: Outcome, folder: RunFolder) -> int:
             click.echo("Diverged training usually needs a smaller learning_rate.", err=True)
         click.echo(f"The record is in {folder.path}/", err=True)
         return 1
-    del config
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 
-@click.command()
+@click.command(short_help="Print the JSON Schema of a config, for editors.")
 def schema() -> None:
     """Print the JSON Schema of a config, so that an editor completes and checks it.
 

@@ -6,7 +6,8 @@ A section's dataclass is its definition: the fields are the keys, their annotati
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Any, TypeVar, get_type_hints
@@ -16,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from hpsearch.errors import nearest
 from hpsearch.fields import STRICT, WORDS
 from hpsearch.trial import frozen
-from hpsearch.yamlfile import Document, Place, dump
+from hpsearch.yamlfile import MAX_DIGITS, Document, Place, dump, plain_scalar, quoted
 
 Section = TypeVar("Section")
 
@@ -53,6 +54,10 @@ OTHER_TOOLS_WORDS = {
     "num_layers": "layers",
     "weight_decay": "l2",
     "sgd": "gradient_descent",
+    "integer": "int",
+    "real": "float",
+    "double": "float",
+    "number": "float",
     "dataset": "data.source",
     "path": "source",
     "target": "label",
@@ -86,12 +91,18 @@ def found(value: Any) -> str:
     if isinstance(value, bool):
         return f"{dump(value)} (true or false)"
     if isinstance(value, str):
-        return f"'{value[:60]}' (text)"
+        return f"{quoted(value)} (text)"
     if isinstance(value, Mapping):
         return "a mapping"
     if isinstance(value, list | tuple):
-        return f"the list {dump(value)}"[:80]
+        return f"the list {short(value)}"
     return dump(value)
+
+
+def short(value: Any) -> str:
+    """Write a value as YAML on one line that is not too long for a message."""
+    text = dump(value)
+    return text if len(text) <= 100 else text[:97] + "..."
 
 
 def words(schema: Mapping[str, Any]) -> str:
@@ -105,7 +116,9 @@ def words(schema: Mapping[str, Any]) -> str:
         return ("one of " if len(options) > 1 else "") + ", ".join(map(str, options))
     kind = schema.get("type")
     if kind == "array":
-        items = words(schema.get("items", {})).removeprefix("a ").replace("number", "numbers", 1)
+        if not schema.get("items"):
+            return "a list"
+        items = words(schema["items"]).removeprefix("a ").replace("number", "numbers", 1)
         return f"a list of {items}"
     if kind in ("integer", "number"):
         text = "a whole number" if kind == "integer" else "a number"
@@ -129,29 +142,49 @@ def options(schema: Mapping[str, Any]) -> list[str]:
     return [str(option) for option in listed]
 
 
-def number_hint(value: Any) -> str:
-    """Say how to write a number that is written in a way YAML readers disagree on."""
-    if isinstance(value, float) and value.is_integer():
+def numbers_meant(text: str) -> list[str]:
+    """Return what may be meant by a number that is written in a way YAML readers disagree on."""
+    text = text.strip()
+    if len(text) > MAX_DIGITS:
+        return []
+    if re.fullmatch(r"[-+]?[0-9][0-9_]*(\.[0-9_]*)?([eE][-+]?[0-9]+)?", text):
+        return [re.sub(r"^([-+]?)0+(?=[0-9])", r"\1", text.replace("_", ""))]
+    if re.fullmatch(r"[-+]?[0-9]+,[0-9]+", text):
+        return [text.replace(",", "."), *([text.replace(",", "")] if text[-4] == "," else [])]
+    if re.fullmatch(r"[-+]?[0-9]{1,3}([ ,'][0-9]{3})+", text):
+        return [re.sub("[ ,']", "", text)]
+    if re.fullmatch(r"0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+", text):
+        return [str(int(text, 0))]
+    power = re.fullmatch(r"10\s*(?:\*\*|\^)\s*\(?(-?[0-9]+)\)?", text)
+    return [f"1e{power[1]}"] if power else []
+
+
+def way_out(value: Any, accepts: Callable[[Any], bool]) -> str:
+    """Say how to write a value of the wrong type; `accepts` tells what the field may hold."""
+    if value is None:
+        return "Give it a value, or remove the key."
+    if isinstance(value, float) and value.is_integer() and accepts(int(value)):
         return f"Write {int(value)}."
+    if isinstance(value, int | float) and accepts(dump(value)):
+        return f'Put it in quotes: "{dump(value)}".'
     if not isinstance(value, str):
         return ""
-    text = value.strip()
-    if re.fullmatch(r"[-+]?[0-9][0-9_]*(\.[0-9_]*)?([eE][-+]?[0-9]+)?", text):
-        plain = re.sub(r"^([-+]?)0+(?=[0-9])", r"\1", text.replace("_", ""))
-        return f"Write {plain}, without quotes, underscores or leading zeros."
-    if re.fullmatch(r"[-+]?[0-9]+,[0-9]+", text):
-        return f"Write {text.replace(',', '.')}."
-    if re.fullmatch(r"0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+", text):
-        return f"Write {int(text, 0)}."
-    power = re.fullmatch(r"10\s*(?:\*\*|\^)\s*\(?(-?[0-9]+)\)?", text)
-    return f"Write 1e{power[1]}." if power else ""
+    if value in ("yes", "on", "no", "off") and accepts(True):
+        return f"Write {'true' if value in ('yes', 'on') else 'false'}."
+    with suppress(ValueError):  # beyond what a float holds
+        meant = [text for text in numbers_meant(value) if accepts(plain_scalar(text))]
+        plain = value.strip() in meant  # only the quotes are wrong
+        return f"Write {' or '.join(meant)}{', without quotes' * plain}." if meant else ""
+    return ""
 
 
 class Sections:
     """Reads the sections of one document; every method raises UserError with the place."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, homes: Mapping[str, str] | None = None) -> None:
+        """Read `document`; `homes` says where each key belongs, for one at the wrong place."""
         self.document = document
+        self.homes = homes or {}
 
     def at(self, place: Place) -> Any:
         """Return the value at a place, or None where there is none."""
@@ -180,11 +213,16 @@ class Sections:
         ours = OTHER_TOOLS_WORDS.get(key)
         meant = nearest(key, names)
         hint = f"Known: {', '.join(names)}."
+        before, colon, after = key.partition(":")
         if ours and (ours in known or "." in ours or len(place) == 1):
             hint = f"hpsearch calls it '{ours}'. {hint}"
+        elif key in self.homes:
+            hint = f"It belongs {self.homes[key]}. {hint}"
+        elif colon and before in known and len(key) <= MAX_DIGITS:
+            hint = f"Put a space after the colon: '{before}: {after}'. {hint}"
         elif meant:
             hint = f"Did you mean '{meant}'? {hint}"
-        return self.document.error(place, f"unknown key '{key}' in {where}", hint, at_key=True)
+        return self.document.error(place, f"unknown key {quoted(key)} in {where}", hint, at_key=True)
 
     def read(self, cls: type[Section], place: Place, example: str = "") -> Section:
         """Build a section from the mapping at `place`; a section that is not given is all defaults.
@@ -215,16 +253,41 @@ class Sections:
             return self.read(hint_type, place)  # type: ignore[arg-type]
         value = self.at(place) if value is ... else value
         adapter = _adapter(cls, name)
+
+        def accepts(other: Any) -> bool:
+            try:
+                adapter.validate_python(other)
+            except ValidationError:
+                return False
+            return True
+
         try:
             return adapter.validate_python(frozen(value))
-        except ValidationError:
+        except ValidationError as error:
+            item = _wrong_item(value, error)
             schema = adapter.json_schema()
+        if item is not None:
+            schema = next(part for part in [schema, *schema.get("anyOf", [])] if "items" in part)
+            schema, value, place = schema["items"], value[item], (*place, item)
         known = options(schema)
         ours = OTHER_TOOLS_WORDS.get(value) if isinstance(value, str) else None
         meant = ours if ours in known else nearest(value, known)
-        hint = f"Did you mean '{meant}'?" if meant else number_hint(value) if not known else ""
+        if ours and ours in known:
+            hint = f"hpsearch calls it '{ours}'."
+        elif known:
+            hint = f"Did you mean '{meant}'?" if meant else ""
+        else:
+            hint = way_out(value, accepts)
         text = f"{key_path(place)} must be {words(schema)}, found {found(value)}"
         raise self.document.error(place, text, hint)
+
+
+def _wrong_item(value: Any, error: ValidationError) -> int | None:
+    """Return which item of a list is wrong, when it is one item and not the list."""
+    if not isinstance(value, list):
+        return None
+    places = [part for each in error.errors() for part in each["loc"] if isinstance(part, int)]
+    return places[0] if places else None
 
 
 def section_schema(cls: type) -> dict[str, Any]:

@@ -65,11 +65,11 @@ def refined_yaml(
     lines = ["parameters:"]
     for axis_name, new in zoomed.items():
         if new.axis is None:
-            lines.append(f"  {axis_name}: {dump(new.value)}  # {new.notes['values']}")
+            lines.append(f"  {axis_name}: {dump(new.value)}{_comment(new.notes['values'])}")
             continue
         lines.append(f"  {axis_name}:")
         for key, value in new.axis.spec().items():
-            note = f"  # {new.notes[key]}" if key in new.notes else ""
+            note = _comment(new.notes[key]) if key in new.notes else ""
             lines.append(f"    {key}: {dump(value)}{note}")
     lines += [f"  {constant}: {dump(value)}" for constant, value in config.constants.items()]
     budget = _given(config.budget, **({} if trials is None else {"trials": trials}))
@@ -79,7 +79,7 @@ def refined_yaml(
             "name": f"name: {name}",
             "parent": f"parent: {config.name}",
             "parameters": "\n".join(lines),
-            "seed": f"seed: {config.seed + 1}",
+            "seed": f"seed: {(config.seed + 1) % 2**63}",
             **({"budget": f"budget: {dump(budget)}"} if budget else {}),
         }
     )
@@ -128,6 +128,11 @@ def _given(section: Any, **other: Any) -> dict[str, Any]:
         if item.name in other or item.default is MISSING or value != item.default:
             values[item.name] = _given(value) if hasattr(value, "__dataclass_fields__") else value
     return values
+
+
+def _comment(text: str) -> str:
+    """Write a comment that stays on its line whatever an option is called."""
+    return f"  # {' '.join(text.split())}"
 
 
 def _block(key: str, lines: Mapping[str, str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,9 +17,28 @@ DEFAULT_WIDTH = 100
 def plain_text(table: Table, width: int = DEFAULT_WIDTH) -> str:
     """Aligned columns for a terminal; headers are broken at underscores where it gets too wide."""
     text = _aligned(table, list(table.names))
-    if max(map(len, text.splitlines()), default=0) > width:
+    if _width(text) > width:
         text = _aligned(table, [name.replace("_", "_\n") for name in table.names])
     return text
+
+
+def fitted(table: Table, width: int) -> tuple[Table, list[str]]:
+    """Leave out the columns most easily spared until the text is no wider than `width`.
+
+    Returns the narrower table and the names of what was left out, in the table's order.
+    """
+    order = sorted(range(len(table.columns)), key=lambda i: (-table.columns[i].spare, -i))
+    spare = [i for i in order if table.columns[i].spare]
+    for count in range(len(spare) + 1):
+        left_out = sorted(spare[:count])
+        narrow = table.without(left_out)
+        if _width(plain_text(narrow, width)) <= width:
+            break
+    return narrow, [table.names[i] for i in left_out]
+
+
+def _width(text: str) -> int:
+    return max(map(len, text.splitlines()), default=0)
 
 
 def _aligned(table: Table, headers: list[str]) -> str:
@@ -61,16 +81,15 @@ def markdown(table: Table) -> str:
 
 
 def _markdown_cell(text: str) -> str:
-    for special in "\\|<`":
-        text = text.replace(special, "\\" + special)
-    return text.replace("\n", " ")
+    """Escape what would be markup; an underscore within a word is none."""
+    return re.sub(r"[\\|<>&`*~$\[\]]|\b_|_\b", r"\\\g<0>", text)
 
 
 def csv_text(table: Table) -> str:
     """Comma-separated values at full precision; an empty cell where there is no value."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(table.names)
+    writer.writerow(map(_csv_cell, table.names))
     writer.writerows([_csv_cell(cell) for cell in row] for row in table.rows)
     return out.getvalue().rstrip("\n")
 
@@ -95,13 +114,14 @@ def latex(table: Table) -> str:
     """A LaTeX tabular with booktabs rules."""
     from tabulate import tabulate
 
-    return tabulate(
+    text = tabulate(
         table.texts(),
         table.names,
         tablefmt="latex_booktabs",
         disable_numparse=True,
         colalign=_alignment(table),
     )
+    return text.replace("|", r"\textbar{}")  # which tabulate leaves as it is, and fonts as a dash
 
 
 def html_table(table: Table) -> str:

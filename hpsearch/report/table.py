@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hpsearch.diagnosis import SHORT_VERDICTS, diagnose
 from hpsearch.errors import UserError, nearest
 from hpsearch.space import Space, option_text
-from hpsearch.trial import Result, cost, ranked
+from hpsearch.trial import Params, Result, cost, ranked
 
 Text = Callable[[Any], str]
 
@@ -21,8 +21,19 @@ def number_text(value: Any) -> str:
     return "-" if value is None else str(value)
 
 
+def share_text(value: Any) -> str:
+    """Write an error or accuracy with four decimals, so that a column of them lines up."""
+    if value == 0 or value >= 0.0001:
+        return f"{value:.4f}" if value else "0"
+    return f"{value:.0e}"
+
+
+def _measure(name: str) -> Text:
+    return share_text if name.endswith(("_error", "_accuracy")) else number_text
+
+
 def _seconds_text(value: Any) -> str:
-    return "-" if value is None else f"{value:.2f}"
+    return f"{value:.2f}"
 
 
 @dataclass(frozen=True)
@@ -31,6 +42,8 @@ class Column:
 
     name: str
     text: Text = number_text
+    spare: int = 0
+    """Where a terminal is too narrow, the column with the highest is left out first; 0 never."""
 
 
 @dataclass(frozen=True)
@@ -45,15 +58,28 @@ class Table:
         """The columns' names."""
         return tuple(column.name for column in self.columns)
 
+    def without(self, places: Collection[int]) -> Table:
+        """Return the table without the columns at `places`, counted from 0."""
+        kept = [i for i in range(len(self.columns)) if i not in places]
+        rows = tuple(tuple(row[i] for i in kept) for row in self.rows)
+        return Table(tuple(self.columns[i] for i in kept), rows)
+
     def texts(self) -> list[list[str]]:
         """Return the cells as a person reads them."""
         return [
             [
-                "-" if cell is None else column.text(cell)
+                "-" if cell is None else _printable(column.text(cell))
                 for column, cell in zip(self.columns, row, strict=True)
             ]
             for row in self.rows
         ]
+
+
+def _printable(text: str) -> str:
+    """Show control characters, which could break a line or steer a terminal, as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 @dataclass(frozen=True)
@@ -66,6 +92,8 @@ class Run:
     optimal_error: float
     space: Space
     results: Sequence[Result]
+    constants: Params = field(default_factory=dict)
+    """Settings that do not vary here, but may in a run beside it."""
 
 
 def trials_table(space: Space, constants: dict[str, Any], results: Iterable[Result]) -> Table:
@@ -118,12 +146,12 @@ def leaderboard(runs: Sequence[Run]) -> Table:
         Column("rank"),
         *((Column("run"),) if len(runs) > 1 else ()),
         Column("trial"),
-        Column("score"),
-        *(Column(name, text) for name, text in params.items()),
-        *(Column(name) for name in errors),
-        *((Column("diagnosis", SHORT_VERDICTS.__getitem__),) if len(errors) == 2 else ()),
+        Column("score", _measure(first.metric)),
+        *(Column(name, text, spare=1) for name, text in params.items()),
+        *(Column(name, share_text, spare=5 if name == first.metric else 3) for name in errors),
+        *((Column("diagnosis", SHORT_VERDICTS.__getitem__, 2),) if len(errors) == 2 else ()),
         *((Column("status"),) if has_status else ()),
-        Column("seconds", _seconds_text),
+        Column("seconds", _seconds_text, spare=4),
     )
     pairs = [(run, result) for run in runs for result in ranked(run.results, run.goal)]
     pairs.sort(key=lambda pair: cost(pair[1], pair[0].goal))
@@ -135,7 +163,7 @@ def leaderboard(runs: Sequence[Run]) -> Table:
                 *((run.name,) if len(runs) > 1 else ()),
                 result.trial,
                 result.score,
-                *(result.params.get(name) for name in params),
+                *(_setting(run, result, name) for name in params),
                 *(result.metrics.get(name) for name in errors),
                 *((_verdict(run, result),) if len(errors) == 2 else ()),
                 *((result.status,) if has_status else ()),
@@ -152,12 +180,16 @@ def _varied(runs: Sequence[Run]) -> dict[str, Text]:
         for name, axis in run.space.axes.items():
             texts.setdefault(name, axis.text)
     for name in list(texts):
-        given = {repr(r.params.get(name)) for run in runs for r in run.results}
+        given = {repr(_setting(run, result, name)) for run in runs for result in run.results}
         if len(given) == 1 and sum(len(run.results) for run in runs) > 1:
             del texts[name]
         elif repr(None) in given:
             texts[name] = option_text
     return texts
+
+
+def _setting(run: Run, result: Result, name: str) -> Any:
+    return result.params.get(name, run.constants.get(name))
 
 
 def _verdict(run: Run, result: Result) -> str | None:
@@ -169,6 +201,8 @@ def _verdict(run: Run, result: Result) -> str | None:
 
 def sort_table(table: Table, by: str) -> Table:
     """Sort by a column, ascending; `-name` descending; empty cells last; ranks stay as they are.
+
+    The column is no longer left out where a terminal is too narrow.
 
     Raises:
         UserError: no such column.
@@ -185,4 +219,6 @@ def sort_table(table: Table, by: str) -> Table:
     empty = [row for row in table.rows if row[index] is None]
     texts = any(not isinstance(row[index], int | float) for row in filled)
     filled.sort(key=lambda row: str(row[index]) if texts else row[index], reverse=descending)
-    return Table(table.columns, (*filled, *empty))
+    columns = list(table.columns)
+    columns[index] = replace(columns[index], spare=0)
+    return Table(tuple(columns), (*filled, *empty))

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hpsearch.seeds import KINDS, stream, trial_seed
+
+seeds = st.integers(0, 2**63 - 1)
+numbers = st.integers(0, 10_000_000)
+
+
+@given(seeds, numbers)
+def test_a_stream_depends_on_nothing_but_its_name(seed: int, number: int) -> None:
+    for kind in KINDS:
+        assert stream(seed, kind, number).random() == stream(seed, kind, number).random()
+
+
+def test_streams_of_different_kinds_numbers_and_seeds_differ() -> None:
+    drawn = {
+        stream(seed, kind, number).integers(2**63)
+        for seed in range(10)
+        for kind in KINDS
+        for number in range(10)
+    }
+    assert len(drawn) == 10 * len(KINDS) * 10
+
+
+def test_trial_seeds_are_not_seed_plus_number() -> None:
+    assert trial_seed(0, 1) != trial_seed(1, 0)
+
+
+def test_trial_seeds_never_change_between_versions() -> None:
+    assert [trial_seed(0, k) for k in range(3)] == [3953331965, 3613627650, 1016617948]
+
+
+@given(seeds, numbers)
+def test_a_trial_seed_fits_every_framework(seed: int, number: int) -> None:
+    assert 0 <= trial_seed(seed, number) < 2**32
