@@ -61,7 +61,9 @@ class Matching:
 
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = r"(?:[0-9]+(?:\.[0-9]+)?[dhms])+"
+_PART = r"[0-9]{1,9}(?:\.[0-9]{1,9})?[dhms]"
+_NOT_ZERO = r"(?:0*[1-9][0-9]{0,8}(?:\.[0-9]{1,9})?|0+\.0*[1-9][0-9]{0,8})[dhms]"
+_DURATION = rf"(?:{_PART})*{_NOT_ZERO}(?:{_PART})*"
 
 
 def seconds(duration: str) -> float:
@@ -70,7 +72,7 @@ def seconds(duration: str) -> float:
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
-DURATION = Matching(_DURATION, "a duration such as 90s, 30m, 1h30m or 2d")
+DURATION = Matching(_DURATION, "a duration above 0 such as 90s, 30m, 1h30m or 2d")
 RUN_NAME = Matching(
     r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}",
     "a name of letters, digits, '.', '_' and '-' that begins with a letter or digit "

@@ -79,9 +79,7 @@ _WORDS: dict[str, bool | None] = {
 }
 
 
-_FORBIDDEN = re.compile(
-    "[^\t\n\r -~\u00a0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
-)
+_FORBIDDEN = re.compile("[^\t\n\r -~\u00a0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What YAML forbids, and the line ends (U+0085, U+2028, U+2029) that its versions disagree on."""
 
 
@@ -194,14 +192,17 @@ def parse_yaml(raw: bytes, name: str) -> Document:
             "Remove it.",
         )
     lines = text.splitlines()
+    loader = _Composer(text)
     try:
-        root = _Composer(text).get_single_node()
+        root = loader.get_single_node()
     except _RefusedError as refused:
         raise pointed(name, lines, refused.mark, str(refused), refused.hint) from None
     except yaml.MarkedYAMLError as error:
         raise _not_yaml(name, lines, error) from None
     except (ValueError, OverflowError):  # PyYAML converts "\\U..." and %YAML numbers unchecked
-        raise UserError(f"{name}: not valid YAML: an impossible \\U escape or %YAML line") from None
+        where = loader.get_mark()
+        mark = Mark(where.line + 1, where.column + 1, 1)
+        raise pointed(name, lines, mark, "not valid YAML: no such character or version") from None
     document = Document(name, lines, None)
     if root is None:
         return document
@@ -229,6 +230,8 @@ def _not_yaml(name: str, lines: list[str], error: yaml.MarkedYAMLError) -> UserE
         hint = "Use spaces instead of tabs."
     elif "found unexpected end of stream" in problem and opened:
         problem, where = "this quote is never closed", opened
+    elif "parsing a flow node" in context and "<stream end>" in problem:
+        problem = "the file ends inside brackets"
     elif "parsing a flow" in context and opened:
         bracket = "[" if "sequence" in context else "{"
         if "<stream end>" in problem:
@@ -241,7 +244,7 @@ def _not_yaml(name: str, lines: list[str], error: yaml.MarkedYAMLError) -> UserE
     elif "mapping values are not allowed" in problem:
         problem = "a ':' where none can be"
         hint = (
-            "Is the ':' missing in the line above, is this line indented differently from it, "
+            "Is a ':' missing before it, is this line indented differently from the one above, "
             "or does a text with ': ' need quotes?"
         )
     elif "<block end>" in problem:
@@ -250,7 +253,11 @@ def _not_yaml(name: str, lines: list[str], error: yaml.MarkedYAMLError) -> UserE
     elif "cannot start any token" in problem or "an alias" in context or "an anchor" in context:
         hint = "A text that begins with a special character needs quotes."
     line, column = (where.line + 1, where.column + 1) if where else (1, 1)
-    length = len(lines[line - 1]) if where is opened else 1  # what was never ended, to the line's end
+    length = 1
+    if line > len(lines):  # the end of the file: show the last line that there is
+        line, column = len(lines), len(lines[-1]) + 1
+    elif where is opened:  # what was never ended, to the end of its line
+        length = len(lines[line - 1])
     return pointed(name, lines, Mark(line, column, length), f"not valid YAML: {problem}", hint)
 
 

@@ -16,6 +16,8 @@ EDGE = 0.05
 """A best trial this close to an end of its range, in units of the range, is on the edge."""
 SMALLEST = 0.1
 """The narrowest box on an axis: one zoom never trusts few trials more than that."""
+HALVINGS = 7
+"""How often a step beyond an edge is halved to find one that the parameter can take."""
 
 Allowed = Callable[[str, Any], bool]
 """Tells whether a parameter may have a value at all: what a widened range must respect."""
@@ -88,7 +90,7 @@ def _zoom_range(axis: Axis, name: str, best: Sequence[Result], allowed: Allowed)
     lacking = SMALLEST - (high - low)
     if lacking > 0:
         low, high = low - lacking / 2, high + lacking / 2
-    step = max((high - low) / 4, EDGE)
+    step = max((min(high, 1) - max(low, 0)) / 4, EDGE)
     ends: dict[str, Any] = {}
     notes: dict[str, str] = {}
     for end, unit, old in (("min", low, axis.scale.min), ("max", high, axis.scale.max)):
@@ -128,9 +130,9 @@ def _beyond(axis: Real | Integer, name: str, step: float, end: str, allowed: All
     None where it cannot go beyond at all.
     """
     low, high = axis.scale.min, axis.scale.max
-    for distance in (step, step / 2, step / 4, step / 8):
+    for halvings in range(HALVINGS):
         try:
-            value = _outward(axis, distance, end)
+            value = _outward(axis, step / 2**halvings, end)
             SCALES[axis.name](*((value, high) if end == "min" else (low, value)))
         except (ValueError, OverflowError):  # beyond the scale or beyond what a number can be
             continue

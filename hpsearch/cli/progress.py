@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections import Counter
@@ -85,7 +86,7 @@ def show_progress(config: Config, before: list[Result], *, quiet: bool) -> Itera
     best = Best(config, before)
     if quiet:
         yield best.add
-    elif sys.stderr.isatty():
+    elif sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown"):
         with _live(config, best) as watch:
             yield watch
     else:

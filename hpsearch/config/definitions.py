@@ -83,7 +83,7 @@ class Values:
     __pydantic_config__ = STRICT
 
     values: tuple[Any, ...] = doc("the options, equally likely unless weighted")
-    weights: tuple[Annotated[float, Ge(0)], ...] | None = doc(
+    weights: tuple[Annotated[float, Interval(ge=0, le=1_000_000)], ...] | None = doc(
         "how likely each option is, relative to the others", default=None
     )
 

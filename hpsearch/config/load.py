@@ -21,7 +21,7 @@ from hpsearch.config.definitions import (
     TrialLimits,
 )
 from hpsearch.config.parameters import read_parameters
-from hpsearch.config.reading import Sections
+from hpsearch.config.reading import Sections, found, one_of
 from hpsearch.errors import DataError, UserError, nearest
 from hpsearch.fields import RUN_NAME
 from hpsearch.objectives import OBJECTIVES
@@ -77,6 +77,7 @@ class Config:
                 "split": asdict(self.data.split),
                 "seed": self.objective.data.seed,
             },
+            "order": list(self.space.names),  # a point of the unit cube has its coordinates in it
             "parameters": {
                 **{name: axis.spec() for name, axis in self.space.axes.items()},
                 **constants,
@@ -144,7 +145,7 @@ def build_config(
     document: Document, name: str | None, stem: str, folder: Path, *, with_data: bool = True
 ) -> Config:
     """Check a parsed config; `stem` names the run if nothing else does. As `load_config`."""
-    sections = Sections(document)
+    sections = Sections(document, _homes())
     if document.value is None:
         raise UserError(f"{document.name}: empty; a config needs objective, data and parameters")
     top = sections.mapping((), KEYS)
@@ -154,15 +155,16 @@ def build_config(
     single = {
         key: sections.field(Top, key, (key,)) for key in ("name", "parent", "seed") if key in top
     }
-    _expand(document, "metric", "name")
-    _expand(document, "method", "name")
+    for key in ("metric", "method"):
+        _expand(document, key, "name")
     read: dict[str, Any] = {
         key: sections.read(cls, (key,), example) for key, (cls, example) in SECTIONS.items()
     }
     data: Data = read["data"]
     _check_split(sections, data.split)
+    objective_constants = _objective_constants(sections)
     axes, parameter_constants = read_parameters(sections)
-    constants = {**_objective_constants(sections), **parameter_constants}
+    constants = {**objective_constants, **parameter_constants}
     seed = single.get("seed", 0)
     kind = "trainer"
     source = DataSource(
@@ -207,6 +209,18 @@ _EXAMPLES = {
 }
 
 
+def _homes() -> dict[str, str]:
+    """Say where in a config each key belongs."""
+    sections: dict[str, list[str]] = {}
+    for section, (cls, _) in SECTIONS.items():
+        for item in fields(cls):
+            sections.setdefault(item.name, []).append(section)
+    for item in fields(MLP.SETTINGS):
+        sections.setdefault(item.name, []).extend(["objective", "parameters"])
+    homes = {key: f"under {' or '.join(names)}" for key, names in sections.items()}
+    return {**homes, **dict.fromkeys(KEYS, "to the top level")}
+
+
 def _expand(document: Document, key: str, inner: str) -> None:
     """Let `method: random` stand for `method: {name: random}`."""
     value = document.value.get(key)
@@ -237,10 +251,6 @@ def _objective_constants(sections: Sections) -> Params:
     """Read the section `objective`: which one, and its constants."""
     place: Place = ("objective",)
     settings = {item.name for item in fields(MLP.SETTINGS)}
-    if isinstance(sections.at(place), str):
-        raise sections.document.error(
-            place, "objective must be a mapping", "Example: objective: {trainer: mlp}"
-        )
     given = sections.mapping(place, {*OBJECTIVES, *settings}, "objective: {trainer: mlp}")
     if "trainer" not in given:
         raise sections.document.error(
@@ -250,9 +260,11 @@ def _objective_constants(sections: Sections) -> Params:
             at_key=True,
         )
     if given["trainer"] not in TRAINERS:
+        meant = nearest(given["trainer"], list(TRAINERS))
         raise sections.document.error(
             (*place, "trainer"),
-            f"objective.trainer must be {', '.join(TRAINERS)}, found {given['trainer']!r}",
+            f"objective.trainer must be {one_of(TRAINERS)}, found {found(given['trainer'])}",
+            f"Did you mean '{meant}'?" if meant else "",
         )
     return {
         name: sections.field(MLP.SETTINGS, name, (*place, name))
@@ -263,21 +275,27 @@ def _objective_constants(sections: Sections) -> Params:
 
 def _strategy(sections: Sections) -> tuple[str, Strategy]:
     place: Place = ("method",)
-    value = sections.at(place)
-    if value is None:
+    if place not in sections.document.values:
         return "random", STRATEGIES["random"]()
-    if not isinstance(value, dict) or "name" not in value:
+    value = sections.at(place)
+    if not isinstance(value, dict):
         raise sections.document.error(
             place,
-            "method must be a name or a mapping with the key 'name'",
+            f"method must be a name or a mapping with the key 'name', found {found(value)}",
             "Example: method: random",
+        )
+    if "name" not in value:
+        known = {item.name for cls in STRATEGIES.values() for item in fields(cls)}  # type: ignore[arg-type]
+        sections.mapping(place, {"name", *known})
+        raise sections.document.error(
+            place, "method needs the key 'name'", "Example: method: random", at_key=True
         )
     name = value["name"]
     if not isinstance(name, str) or name not in STRATEGIES:
         meant = nearest(name, list(STRATEGIES))
         raise sections.document.error(
             (*place, "name"),
-            f"method must be one of {', '.join(STRATEGIES)}, found {name!r}",
+            f"method must be {one_of(STRATEGIES)}, found {found(name)}",
             f"Did you mean '{meant}'?" if meant else "",
         )
     cls = STRATEGIES[name]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import fields
 
 from hpsearch.config.definitions import Range, Values
-from hpsearch.config.reading import Sections, key_path, section_schema
+from hpsearch.config.reading import Sections, found, key_path, one_of, section_schema, short
 from hpsearch.objectives.mlp import MLP
 from hpsearch.scales import ALIASES, REFUSED, SCALES, Integer, Real
-from hpsearch.space import Axis, Choice, ends
+from hpsearch.space import Axis, Choice
 from hpsearch.trial import Params
 from hpsearch.yamlfile import Place, dump
 
@@ -40,14 +41,35 @@ def read_parameters(sections: Sections) -> tuple[dict[str, Axis], Params]:
                 raise sections.document.error(
                     place,
                     f"parameters.{name} is a list",
-                    f"To choose from it, write: {name}: {{values: {dump(value)}}}",
+                    f"To choose from it, write: {name}: {{values: {short(value)}}}",
                 )
             constants[name] = sections.field(MLP.SETTINGS, name, place)
+        elif list(value) == ["value"]:
+            raise sections.document.error(
+                (*place, "value"),
+                f"unknown key 'value' in {key_path(place)}",
+                f"A constant is written without it: {name}: {short(value['value'])}",
+                at_key=True,
+            )
         elif "values" in value or "weights" in value:
+            _refuse_mixture(sections, place, value)
             axes[name] = _choice(sections, place, name)
         else:
             axes[name] = _range(sections, place, name)
     return axes, constants
+
+
+def _refuse_mixture(sections: Sections, place: Place, given: Collection[str]) -> None:
+    """Refuse options that also have the keys of a range."""
+    for item in fields(Range):
+        if item.name in given:
+            other = "values" if "values" in given else "weights"
+            raise sections.document.error(
+                (*place, item.name),
+                f"{key_path(place)} has '{item.name}', of a range, beside '{other}', of options",
+                "A range takes min, max, scale and type; options take values and weights.",
+                at_key=True,
+            )
 
 
 def _choice(sections: Sections, place: Place, name: str) -> Choice:
@@ -73,7 +95,9 @@ def _range(sections: Sections, place: Place, name: str) -> Real | Integer:
         value = given[end]
         if ints and not isinstance(value, int):
             raise document.error(
-                (*place, end), f"{key_path((*place, end))} must be a whole number, found {value}"
+                (*place, end),
+                f"{key_path((*place, end))} must be a whole number, found {found(value)}",
+                f"Write {int(value)}." if value.is_integer() else "Or leave out 'type: int'.",
             )
         if ints and abs(value) > LARGEST_INTEGER:
             raise document.error((*place, end), f"{key_path((*place, end))} is too large: {value}")
@@ -97,7 +121,9 @@ def _range(sections: Sections, place: Place, name: str) -> Real | Integer:
                     "0 has no logarithm: begin at the smallest value worth a trial, such as 1e-4."
                 )
             )
-        end = "max" if scale_name == "one_minus_log" and high >= 1 else "min"
+        end = "min"
+        if scale_name == "one_minus_log" and high >= 1:
+            end, hint = "max", "1 itself is out of reach: end at a value below it, such as 0.999."
         raise document.error((*place, end), f"{key_path(place)}: {error}", hint) from None
     axis = Integer(scale, scale_name) if ints else Real(scale, scale_name)
     _check_ends(sections, place, name, axis)
@@ -106,15 +132,18 @@ def _range(sections: Sections, place: Place, name: str) -> Real | Integer:
 
 def _check_scale_word(sections: Sections, place: Place) -> None:
     word = sections.at(place)
-    if isinstance(word, str) and word in REFUSED:
-        raise sections.document.error(place, REFUSED[word])
+    if not isinstance(word, str):
+        return  # the check of its type says what it must be
+    refused = REFUSED.get(word.lower().replace("-", "_").removesuffix("_values"))
+    if refused:
+        raise sections.document.error(place, refused)
     others = {"loguniform": "log", "uniform": "linear", "lin": "linear", "logarithmic": "log"}
-    plain = str(word).lower().replace("-", "").replace("_", "").removesuffix("values")
+    plain = word.lower().replace("-", "").replace("_", "").removesuffix("values")
     plain = plain.removeprefix("q").removeprefix("int") if plain.endswith("uniform") else plain
-    if isinstance(word, str) and word not in SCALES and word not in ALIASES and plain in others:
+    if word not in SCALES and word not in ALIASES and plain in others:
         raise sections.document.error(
             place,
-            f"{key_path(place)} must be one of {', '.join((*SCALES, *ALIASES))}, found '{word}'",
+            f"{key_path(place)} must be {one_of((*SCALES, *ALIASES))}, found {found(word)}",
             f"hpsearch calls it '{others[plain]}'.",
         )
 
@@ -138,5 +167,5 @@ def _check_ends(sections: Sections, place: Place, name: str, axis: Real | Intege
             "Add 'type: int'.",
             at_key=True,
         )
-    for end, value in zip(("min", "max"), ends(axis), strict=True):
-        sections.field(MLP.SETTINGS, name, (*place, end), value)
+    for end in ("min", "max"):
+        sections.field(MLP.SETTINGS, name, (*place, end))

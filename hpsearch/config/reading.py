@@ -105,6 +105,11 @@ def short(value: Any) -> str:
     return text if len(text) <= 100 else text[:97] + "..."
 
 
+def one_of(options: Collection[Any]) -> str:
+    """List what is allowed."""
+    return ("one of " if len(options) > 1 else "") + ", ".join(map(str, options))
+
+
 def words(schema: Mapping[str, Any]) -> str:
     """Say in English what a JSON Schema of one field allows."""
     if WORDS in schema:
@@ -112,8 +117,7 @@ def words(schema: Mapping[str, Any]) -> str:
     if "anyOf" in schema:
         return " or ".join(words(part) for part in schema["anyOf"] if part.get("type") != "null")
     if "enum" in schema or "const" in schema:
-        options = schema.get("enum") or [schema["const"]]
-        return ("one of " if len(options) > 1 else "") + ", ".join(map(str, options))
+        return one_of(schema.get("enum") or [schema["const"]])
     kind = schema.get("type")
     if kind == "array":
         if not schema.get("items"):
@@ -135,11 +139,11 @@ def words(schema: Mapping[str, Any]) -> str:
 
 
 def options(schema: Mapping[str, Any]) -> list[str]:
-    """Return the words that a JSON Schema of one field lists, if any."""
+    """Return the texts that a JSON Schema of one field lists, if any."""
     listed = [*schema.get("enum", []), *([schema["const"]] if "const" in schema else [])]
     for part in schema.get("anyOf", []):
         listed += options(part)
-    return [str(option) for option in listed]
+    return [option for option in listed if isinstance(option, str)]
 
 
 def numbers_meant(text: str) -> list[str]:
@@ -150,7 +154,7 @@ def numbers_meant(text: str) -> list[str]:
     if re.fullmatch(r"[-+]?[0-9][0-9_]*(\.[0-9_]*)?([eE][-+]?[0-9]+)?", text):
         return [re.sub(r"^([-+]?)0+(?=[0-9])", r"\1", text.replace("_", ""))]
     if re.fullmatch(r"[-+]?[0-9]+,[0-9]+", text):
-        return [text.replace(",", "."), *([text.replace(",", "")] if text[-4] == "," else [])]
+        return [text.replace(",", "."), *([text.replace(",", "")] if text[-4:-3] == "," else [])]
     if re.fullmatch(r"[-+]?[0-9]{1,3}([ ,'][0-9]{3})+", text):
         return [re.sub("[ ,']", "", text)]
     if re.fullmatch(r"0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+", text):
@@ -217,12 +221,15 @@ class Sections:
         if ours and (ours in known or "." in ours or len(place) == 1):
             hint = f"hpsearch calls it '{ours}'. {hint}"
         elif key in self.homes:
-            hint = f"It belongs {self.homes[key]}. {hint}"
+            other = f" Or did you mean '{meant}'?" if meant else ""
+            hint = f"It belongs {self.homes[key]}.{other} {hint}"
         elif colon and before in known and len(key) <= MAX_DIGITS:
             hint = f"Put a space after the colon: '{before}: {after}'. {hint}"
         elif meant:
             hint = f"Did you mean '{meant}'? {hint}"
-        return self.document.error(place, f"unknown key {quoted(key)} in {where}", hint, at_key=True)
+        return self.document.error(
+            place, f"unknown key {quoted(key)} in {where}", hint, at_key=True
+        )
 
     def read(self, cls: type[Section], place: Place, example: str = "") -> Section:
         """Build a section from the mapping at `place`; a section that is not given is all defaults.
@@ -253,32 +260,32 @@ class Sections:
             return self.read(hint_type, place)  # type: ignore[arg-type]
         value = self.at(place) if value is ... else value
         adapter = _adapter(cls, name)
+        try:
+            return adapter.validate_python(frozen(value))
+        except ValidationError as error:
+            schema, item = adapter.json_schema(), _wrong_item(value, error)
 
         def accepts(other: Any) -> bool:
+            whole = other if item is None else [*value[:item], other, *value[item + 1 :]]
             try:
-                adapter.validate_python(other)
+                adapter.validate_python(frozen(whole))
             except ValidationError:
                 return False
             return True
 
-        try:
-            return adapter.validate_python(frozen(value))
-        except ValidationError as error:
-            item = _wrong_item(value, error)
-            schema = adapter.json_schema()
+        wrong = value
         if item is not None:
             schema = next(part for part in [schema, *schema.get("anyOf", [])] if "items" in part)
-            schema, value, place = schema["items"], value[item], (*place, item)
+            schema, wrong, place = schema["items"], value[item], (*place, item)
         known = options(schema)
-        ours = OTHER_TOOLS_WORDS.get(value) if isinstance(value, str) else None
-        meant = ours if ours in known else nearest(value, known)
-        if ours and ours in known:
+        ours, meant = OTHER_TOOLS_WORDS.get(str(wrong)), nearest(wrong, known)
+        if ours in known:
             hint = f"hpsearch calls it '{ours}'."
-        elif known:
-            hint = f"Did you mean '{meant}'?" if meant else ""
+        elif meant:
+            hint = f"Did you mean '{meant}'?"
         else:
-            hint = way_out(value, accepts)
-        text = f"{key_path(place)} must be {words(schema)}, found {found(value)}"
+            hint = "" if known else way_out(wrong, accepts)
+        text = f"{key_path(place)} must be {words(schema)}, found {found(wrong)}"
         raise self.document.error(place, text, hint)
 
 

@@ -17,26 +17,29 @@ def config_schema() -> dict[str, Any]:
     top = section_schema(Top)["properties"]
     values, choice = section_schema(Range), section_schema(Values)
     metric, method = section_schema(Metric), _method_schema()
-    parameters = {
-        name: {
-            "description": each.get("description", ""),
-            "anyOf": [
-                {key: part for key, part in each.items() if key != "default"},
-                *([values] if _is_number(each) else []),
-                choice,
-            ],
+    parameters = {}
+    for name, each in settings.items():
+        one = {key: part for key, part in each.items() if key not in ("default", "description")}
+        ranges = [values] if _is_number(each) else []
+        parameters[name] = {
+            "description": each["description"],
+            "anyOf": [one, *ranges, _options(choice, one)],
         }
-        for name, each in settings.items()
-    }
     sections = {key: section_schema(cls) for key, (cls, _) in SECTIONS.items()}
     properties = {
         **top,
         **sections,
-        "metric": {"anyOf": [metric["properties"]["name"], metric]},
+        "metric": {
+            "description": metric["description"],
+            "anyOf": [{"enum": metric["properties"]["name"]["enum"]}, metric],
+        },
         "objective": {
             "type": "object",
             "description": "what is trained; its constants",
-            "properties": {"trainer": {"enum": list(TRAINERS)}, **settings},
+            "properties": {
+                "trainer": {"description": "a built-in network", "enum": list(TRAINERS)},
+                **settings,
+            },
             "required": ["trainer"],
             "additionalProperties": False,
         },
@@ -64,10 +67,20 @@ def _is_number(schema: Mapping[str, Any]) -> bool:
     return bool(kinds & {"number", "integer"})
 
 
+def _options(choice: Mapping[str, Any], option: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema of a choice whose options must each be as `option` says."""
+    values = {**choice["properties"]["values"], "items": option, "minItems": 1}
+    return {**choice, "properties": {**choice["properties"], "values": values}}
+
+
 def _method_schema() -> dict[str, Any]:
     shapes = []
     for name, cls in STRATEGIES.items():
         schema = section_schema(cls)
-        schema["properties"] = {"name": {"const": name}, **schema.get("properties", {})}
+        key = {"description": "how the next setting is chosen", "const": name}
+        schema["properties"] = {"name": key, **schema.get("properties", {})}
         shapes.append({**schema, "required": ["name", *schema.get("required", [])]})
-    return {"anyOf": [{"enum": list(STRATEGIES)}, *shapes]}
+    return {
+        "description": "how the next setting is chosen",
+        "anyOf": [{"enum": list(STRATEGIES)}, *shapes],
+    }
