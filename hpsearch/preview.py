@@ -17,8 +17,9 @@ from hpsearch.trial import Trial
 
 DRAWS = 1_000
 BINS = 10
-BLOCKS = " ▁▂▃▄▅▆▇█"
-ASCII = " .:-=+*#@"
+BLOCKS = "·▁▂▃▄▅▆▇█"
+ASCII = "_.:-=+*#@"
+"""The first mark stands for nothing: a blank would be cut off at an end of the cell."""
 
 
 def summary(config: Config) -> str:

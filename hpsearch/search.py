@@ -6,7 +6,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -146,7 +146,7 @@ class _Loop:
         self, config: Config, folder: RunFolder, before: list[Result], jobs: int, past: float
     ) -> None:
         self.config, self.folder, self.jobs = config, folder, jobs
-        self.results = list(before)
+        self.results = [replace(result, curve={}) for result in before]
         self.ending = _ending(config)
         for result in before:
             self.ending.add(result)
@@ -214,7 +214,7 @@ class _Loop:
                     self.again.append(result)
                     continue
                 self.folder.append(result)
-                self.results.append(result)
+                self.results.append(replace(result, curve={}))  # curves are on disk, and large
                 self.ending.add(result)
                 watch(result)
         except BaseException:

@@ -47,11 +47,16 @@ class Document:
     values: dict[Place, Mark] = field(default_factory=dict)
 
     def error(self, place: Place, text: str, hint: str = "", *, at_key: bool = False) -> UserError:
-        """Build the error that points at `place`, or at the nearest enclosing thing in the file."""
+        """Build the error that points at `place`, or at the nearest enclosing thing in the file.
+
+        at_key: Point at its key rather than its value, as happens anyway where the value is empty.
+        """
         while place and place not in self.values:
             place, at_key = place[:-1], True
-        mark = (self.keys if at_key else self.values).get(place) or self.values.get(place)
-        return pointed(self.name, self.lines, mark or Mark(1, 1, 1), text, hint)
+        mark = self.values.get(place, Mark(1, 1, 1))
+        if at_key or not mark.length:
+            mark = self.keys.get(place, mark)
+        return pointed(self.name, self.lines, mark, text, hint)
 
 
 def pointed(name: str, lines: list[str], mark: Mark, text: str, hint: str = "") -> UserError:
@@ -175,22 +180,13 @@ def parse_yaml(raw: bytes, name: str) -> Document:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        before, byte = error.object[: error.start].decode(), error.object[error.start]
-        shown = error.object.decode(errors="replace").splitlines()
-        raise pointed(
-            name, shown, _end(before), f"not UTF-8 text (byte {byte:#04x})", "Save it as UTF-8."
-        ) from None
+        read, before = error.object.decode(errors="replace"), error.object[: error.start].decode()
+        problem = f"not UTF-8 text (byte {error.object[error.start]:#04x})"
+        raise _unprintable(name, read, before, problem, "Save it as UTF-8.") from None
     forbidden = _FORBIDDEN.search(text)
     if forbidden:
-        shown = _FORBIDDEN.sub("\ufffd", text).splitlines()
-        character = f"U+{ord(forbidden[0]):04X}"
-        raise pointed(
-            name,
-            shown,
-            _end(_FORBIDDEN.sub("\ufffd", text[: forbidden.start()])),
-            f"a character that no config needs ({character}, shown as \ufffd)",
-            "Remove it.",
-        )
+        problem = f"a character that no config needs (U+{ord(forbidden[0]):04X}, shown as \ufffd)"
+        raise _unprintable(name, text, text[: forbidden.start()], problem, "Remove it.")
     lines = text.splitlines()
     loader = _Composer(text)
     try:
@@ -213,10 +209,11 @@ def parse_yaml(raw: bytes, name: str) -> Document:
     return Document(name, lines, value, document.keys, document.values)
 
 
-def _end(before: str) -> Mark:
-    """Return the place that follows the text `before`."""
-    lines = f"{before}x".splitlines()
-    return Mark(len(lines), len(lines[-1]), 1)
+def _unprintable(name: str, text: str, before: str, problem: str, hint: str) -> UserError:
+    """Build an error that points behind the text `before` and shows no control characters."""
+    lines = (_FORBIDDEN.sub("\ufffd", before) + "x").splitlines()
+    shown = _FORBIDDEN.sub("\ufffd", text).splitlines()
+    return pointed(name, shown, Mark(len(lines), len(lines[-1]), 1), problem, hint)
 
 
 def _not_yaml(name: str, lines: list[str], error: yaml.MarkedYAMLError) -> UserError:

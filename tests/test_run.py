@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -290,6 +292,14 @@ def test_the_run_completes_without_home_locale_and_terminal(
     done = command("run", "tiny.yaml", LC_ALL="C", HOME="/nonexistent", PYTHONUTF8="0")
     assert done.returncode == 0, done.stderr
     assert len(rows(tmp_path / "runs/tiny")) == 6
+
+
+def test_the_run_completes_with_closed_streams(command: Command, tmp_path: Path) -> None:
+    command("--version")  # writes tiny.yaml
+    closed = f"{sys.executable} -m hpsearch run tiny.yaml <&- >&- 2>&-"
+    assert subprocess.run(closed, shell=True, cwd=tmp_path, check=False).returncode == 0
+    assert len(rows(tmp_path / "runs/tiny")) == 6
+    assert len(RunFolder(tmp_path / "runs/tiny").results()) == 6
 
 
 def test_a_module_in_the_users_folder_does_not_shadow_the_standard_library(

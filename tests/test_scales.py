@@ -140,7 +140,7 @@ def test_integers_on_a_one_minus_log_scale_mirror_those_on_a_log_scale() -> None
     ],
 )
 def test_impossible_ends_are_refused(name: str, low: float, high: float) -> None:
-    with pytest.raises(ValueError, match="needs|too wide"):
+    with pytest.raises(ValueError, match=r"needs|too wide"):
         SCALES[name](low, high)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import sys
 from typing import Any
 
@@ -61,8 +62,22 @@ for command in (run, refine, report, preview, schema):
     cli.add_command(command)
 
 
+def _open_closed_streams() -> None:
+    """Give a command started with closed standard streams empty ones.
+
+    Otherwise the next file that is opened, the record say, would become the standard output.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115  as long as the process
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+
+
 def main() -> None:
     """Be the command `hpsearch`."""
+    _open_closed_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):  # a letter it has not is no reason to fail
         sys.stdout.reconfigure(errors="backslashreplace")
     try:

@@ -45,8 +45,10 @@ def preview(config: Path, trials: int) -> None:
 
 def _prints_blocks() -> bool:
     """Tell whether the terminal's encoding has the block characters of a histogram."""
+    from hpsearch.preview import BLOCKS
+
     try:
-        "▁█".encode(sys.stdout.encoding or "ascii")
+        BLOCKS.encode(sys.stdout.encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
         return False
     return True

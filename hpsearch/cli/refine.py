@@ -61,19 +61,22 @@ def refine(
     from hpsearch.yamlfile import parse_yaml
 
     folder = find_run(runs, name)
-    child = new_name or _free_name(runs, folder.name)
+    child = _free_name(runs, folder.name) if new_name is None else _checked(new_name)
     target = RunFolder(runs / child)
     place = write.parent if write else target.path
     text = refined(load_run(folder), folder.results(), place, name=child, top=top, trials=trials)
     raw = text.encode()
     document = parse_yaml(raw, str(write or target.path / CONFIG))
-    config = build_config(document, child, child, place)
     if write:
+        _check_place(write)
+        build_config(document, child, child, place)
         _write(write, text)
         if not quiet:
             command = for_runs(f"hpsearch run {shlex.quote(str(write))}", runs)
             click.echo(f"Wrote {write}. To run it: {command}", err=True)
         return
+    with target.claim():  # creates the folder, without which no path leads from it to the data
+        config = build_config(document, child, child, place)
     if not quiet:
         click.echo(text)
     run_search(config, raw, target, jobs, quiet=quiet)
@@ -87,6 +90,22 @@ def _free_name(runs: Path, parent: str) -> str:
         number += 1
         name = f"{stem}-refined-{number}"
     return name
+
+
+def _checked(name: str) -> str:
+    from hpsearch.errors import UserError
+    from hpsearch.fields import RUN_NAME
+
+    if not re.fullmatch(RUN_NAME.pattern, name):
+        raise UserError(f"'{name}' cannot name a run: it needs {RUN_NAME.words}")
+    return name
+
+
+def _check_place(path: Path) -> None:
+    from hpsearch.errors import UserError
+
+    if not path.parent.is_dir():
+        raise UserError(f"{path}: there is no folder {path.parent}")
 
 
 def _write(path: Path, text: str) -> None:

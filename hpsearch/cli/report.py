@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,7 +58,7 @@ def report(
     if sort is not None:
         table = sort_table(table, sort)
     if name == "text":
-        arguments = " ".join([*names, "--all"])
+        arguments = shlex.join([*names, "--all"])
         show_table(table, None if everything else top or 10, for_runs(arguments, runs))
         _closing_words(shown)
         return

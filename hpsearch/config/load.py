@@ -16,9 +16,11 @@ from hpsearch.config.definitions import (
     Data,
     Fractions,
     Metric,
+    Range,
     Run,
     Top,
     TrialLimits,
+    Values,
 )
 from hpsearch.config.parameters import read_parameters
 from hpsearch.config.reading import Sections, found, one_of
@@ -111,13 +113,15 @@ class Config:
 
 def _linear_traps(axis: Real | Integer) -> Iterator[str]:
     low, high = axis.scale.min, axis.scale.max
-    if low > 0 and high / low >= 1000:
+    if low > 0 and round(high / low, 6) >= 1000:  # 1e-4 to 0.1, whatever the last bit says
         share = (high - high / 10) / (high - low)
         yield (
             f"a linear scale from {low:g} to {high:g} spends {share:.0%} of the trials above "
             f"{high / 10:g}; scale: log gives every decade its share"
         )
-    elif isinstance(axis, Real) and 0.5 <= low < high < 1 and (1 - low) / (1 - high) >= 10:
+    elif (
+        isinstance(axis, Real) and 0.5 <= low < high < 1 and round((1 - low) / (1 - high), 6) >= 10
+    ):
         yield (
             f"a linear scale up to {high:g} hardly tries values near 1, where 1 - value matters; "
             "scale: one_minus_log does"
@@ -218,7 +222,12 @@ def _homes() -> dict[str, str]:
     for item in fields(MLP.SETTINGS):
         sections.setdefault(item.name, []).extend(["objective", "parameters"])
     homes = {key: f"under {' or '.join(names)}" for key, names in sections.items()}
-    return {**homes, **dict.fromkeys(KEYS, "to the top level")}
+    inside = [item.name for item in (*fields(Range), *fields(Values))]
+    return {
+        **homes,
+        **dict.fromkeys(inside, "to one parameter, so indent it further"),
+        **dict.fromkeys(KEYS, "to the top level"),
+    }
 
 
 def _expand(document: Document, key: str, inner: str) -> None:

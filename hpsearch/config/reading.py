@@ -218,6 +218,7 @@ class Sections:
         meant = nearest(key, names)
         hint = f"Known: {', '.join(names)}."
         before, colon, after = key.partition(":")
+        first = key.split(" ")[0]
         if ours and (ours in known or "." in ours or len(place) == 1):
             hint = f"hpsearch calls it '{ours}'. {hint}"
         elif key in self.homes:
@@ -225,6 +226,8 @@ class Sections:
             hint = f"It belongs {self.homes[key]}.{other} {hint}"
         elif colon and before in known and len(key) <= MAX_DIGITS:
             hint = f"Put a space after the colon: '{before}: {after}'. {hint}"
+        elif first in known:
+            hint = f"Is a ':' missing after '{first}'? {hint}"
         elif meant:
             hint = f"Did you mean '{meant}'? {hint}"
         return self.document.error(

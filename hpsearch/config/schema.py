@@ -15,12 +15,12 @@ def config_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of a config, for editors."""
     settings = section_schema(MLP.SETTINGS)["properties"]
     top = section_schema(Top)["properties"]
-    values, choice = section_schema(Range), section_schema(Values)
+    numbers, choice = section_schema(Range), section_schema(Values)
     metric, method = section_schema(Metric), _method_schema()
     parameters = {}
     for name, each in settings.items():
         one = {key: part for key, part in each.items() if key not in ("default", "description")}
-        ranges = [values] if _is_number(each) else []
+        ranges = [numbers] if _is_number(each) else []
         parameters[name] = {
             "description": each["description"],
             "anyOf": [one, *ranges, _options(choice, one)],

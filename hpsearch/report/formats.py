@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from hpsearch.report.table import Table
@@ -87,11 +87,14 @@ def _markdown_cell(text: str) -> str:
 
 def csv_text(table: Table) -> str:
     """Comma-separated values at full precision; an empty cell where there is no value."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(map(_csv_cell, table.names))
-    writer.writerows([_csv_cell(cell) for cell in row] for row in table.rows)
-    return out.getvalue().rstrip("\n")
+    return "\n".join(map(_csv_line, [table.names, *table.rows]))
+
+
+def _csv_line(cells: Iterable[Any]) -> str:
+    """Write one line; the writer must know \\r as a line's end, or it leaves that unquoted."""
+    out = io.StringIO(newline="")
+    csv.writer(out, lineterminator="\r\n").writerow(map(_csv_cell, cells))
+    return out.getvalue().removesuffix("\r\n")
 
 
 def _csv_cell(cell: Any) -> Any:

@@ -1,0 +1,87 @@
+"""What the README and the docs say is what happens."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT, Command
+from hpsearch.config import load_config
+from hpsearch.config.reading import section_schema, words
+from hpsearch.nn.settings import Settings
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    return tmp_path
+
+
+def test_the_readme_has_the_two_commands_that_ci_runs() -> None:
+    ci = (ROOT / ".ci" / "run").read_text()
+    commands = [text.strip() for _, text in BLOCKS if text.startswith("pip install")]
+    assert len(commands) == 2
+    for each in commands:
+        for part in each.split(" && "):
+            assert part.split()[-1] in ci
+
+
+def test_the_config_on_one_screen_is_valid(here: Path) -> None:
+    (text,) = [text for kind, text in BLOCKS if kind == "yaml"]
+    assert len(text.splitlines()) <= 25
+    (here / "all.yaml").write_text(text)
+    assert load_config(here / "all.yaml").budget.limit == 25
+
+
+def test_the_commands_of_the_first_hour_work_in_their_order(command: Command, here: Path) -> None:
+    (text,) = [text for _, text in BLOCKS if text.startswith("hpsearch preview")]
+    for line in text.splitlines():
+        program, *arguments = shlex.split(line)
+        assert program == "hpsearch"
+        done = command(*arguments)
+        assert done.returncode == 0, f"{line}: {done.stderr}"
+        assert done.stdout
+
+
+def test_the_leaderboard_is_shown_as_it_is_printed(command: Command, here: Path) -> None:
+    (shown,) = [text for _, text in BLOCKS if text.startswith("$ hpsearch run configs/digits.yaml")]
+    printed = command("run", "configs/digits.yaml", COLUMNS="100").stdout.splitlines()
+    lines = shown.splitlines()[1:]
+    header = [" ".join(line.split()) for line in lines if not re.match(r"\s*[\d-]", line)]
+    assert header
+    assert header == [" ".join(line.split()) for line in printed[: len(header)]]
+    ranks = [line.split()[0] for line in lines if re.match(r"\s*\d", line)]
+    assert ranks == [str(rank) for rank in range(1, len(ranks) + 1)]
+
+
+def test_the_error_is_shown_as_it_is_printed(command: Command, here: Path) -> None:
+    (shown,) = [text for _, text in BLOCKS if "typo.yaml" in text]
+    typo = (
+        "name: typo\nobjective: {trainer: mlp}\ndata: {source: digits}\nparameters:\n"
+        "  learning_rate: {scale: lgo, min: 1e-4, max: 1}\n"
+    )
+    (here / "typo.yaml").write_text(typo)
+    assert command("run", "typo.yaml").stderr == shown.split("\n", 1)[1]
+
+
+def test_every_hyperparameter_is_in_the_trainers_page_with_its_range() -> None:
+    page = (ROOT / "docs" / "trainer.md").read_text(encoding="utf-8")
+    for name, schema in section_schema(Settings)["properties"].items():
+        assert f"| `{name}` | {words(schema)} | " in page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
+    for target in re.findall(r"`((?:docs|configs|benchmarks|tests|hpsearch)/[\w./-]+\w)`", text):
+        assert (ROOT / target).exists(), target
