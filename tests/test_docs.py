@@ -55,7 +55,7 @@ def test_the_leaderboard_is_shown_as_it_is_printed(command: Command, here: Path)
     (shown,) = [text for _, text in BLOCKS if text.startswith("$ hpsearch run configs/digits.yaml")]
     printed = command("run", "configs/digits.yaml", COLUMNS="100").stdout.splitlines()
     lines = shown.splitlines()[1:]
-    header = [" ".join(line.split()) for line in lines if not re.match(r"\s*[\d-]", line)]
+    header = [" ".join(line.split()) for line in lines if not re.match(r"\s*[\d.-]", line)]
     assert header
     assert header == [" ".join(line.split()) for line in printed[: len(header)]]
     ranks = [line.split()[0] for line in lines if re.match(r"\s*\d", line)]

@@ -32,13 +32,13 @@ def ranges(draw: st.DrawFn) -> Real | Integer:
         width = draw(st.integers(1, 300))
         high = min(low + width, 0) if name == "one_minus_log" else low + width
         return Integer(SCALES[name](low, high), name)
-    decades = draw(st.floats(0.1, 8))
+    decades = draw(st.floats(0.001, 8))
     near = draw(st.floats(-6, 3))
     if name == "log":
         return Real(SCALES[name](10**near, 10 ** (near + decades)), name)
     if name == "one_minus_log":
         far = min(near + decades, 1.0)
-        near = min(near, far - 0.1)
+        near = min(near, far - 0.001)
         return Real(SCALES[name](1 - 10**far, 1 - 10**near), name)
     middle = draw(st.floats(-1000, 1000))
     return Real(SCALES[name](middle, middle + 10**near), name)
