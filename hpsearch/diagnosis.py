@@ -12,7 +12,7 @@ SHORT_VERDICTS = {
     "low bias, low variance": "good fit",
     "high bias": "high bias",
     "high variance": "high variance",
-    "high bias and high variance": "high both",
+    "high bias and high variance": "bias+variance",
 }
 """Each verdict as a narrow column shows it."""
 

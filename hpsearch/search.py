@@ -86,8 +86,9 @@ def load_run(folder: RunFolder, *, with_data: bool = True) -> Config:
     Raises:
         UserError: the data are gone, or the config was damaged.
     """
-    data_folder = folder.provenance().get("config", {}).get("folder")
-    where = Path(data_folder) if data_folder else folder.path
+    kept = folder.provenance().get("config")
+    data_folder = kept.get("folder") if isinstance(kept, dict) else None
+    where = Path(data_folder) if isinstance(data_folder, str) else folder.path
     return load_config(folder.path / CONFIG, folder.name, where, with_data=with_data)
 
 

@@ -75,8 +75,7 @@ def refine(
             command = for_runs(f"hpsearch run {shlex.quote(str(write))}", runs)
             click.echo(f"Wrote {write}. To run it: {command}", err=True)
         return
-    with target.claim():  # creates the folder, without which no path leads from it to the data
-        config = build_config(document, child, child, place)
+    config = build_config(document, child, child, place)
     if not quiet:
         click.echo(text)
     run_search(config, raw, target, jobs, quiet=quiet)

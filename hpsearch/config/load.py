@@ -120,7 +120,10 @@ def _linear_traps(axis: Real | Integer) -> Iterator[str]:
             f"{high / 10:g}; scale: log gives every decade its share"
         )
     elif (
-        isinstance(axis, Real) and 0.5 <= low < high < 1 and round((1 - low) / (1 - high), 6) >= 10
+        isinstance(axis, Real)
+        and 0 <= low < high < 1
+        and (low >= 0.5 or high >= 0.99)
+        and round((1 - low) / (1 - high), 6) >= 10
     ):
         yield (
             f"a linear scale up to {high:g} hardly tries values near 1, where 1 - value matters; "

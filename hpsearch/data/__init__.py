@@ -7,6 +7,7 @@ A new shipped set is one file, its licence beside it, and its line in DATASETS.
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -114,7 +115,7 @@ def _find(source: str, folder: Path) -> Path:
     """Return the file of a shipped set or at a path; DataError unless there is a regular one."""
     if source in DATASETS:
         return DATASETS[source].path
-    path = folder / source
+    path = Path(os.path.normpath(folder / source))  # also through a folder still to be made
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
