@@ -23,7 +23,7 @@ from joblib import Parallel, delayed
 
 from hpsearch.child import run_trial
 from hpsearch.config import Config, build_config
-from hpsearch.objectives import from_spec
+from hpsearch.objectives import Context, from_spec
 from hpsearch.runner import run_trials
 from hpsearch.search import suggest
 from hpsearch.store import RunFolder
@@ -56,8 +56,11 @@ def supervisor(config: Config) -> Supervisor:
     return Supervisor(
         config.kind,
         config.objective.spec(),
-        metric=config.metric.name,
+        names=config.names,
+        metric=config.metric_name,
         timeout=None,
+        memory=None,
+        places=RunFolder(Path("unused")),
         halt=Halt(),
     )
 
@@ -86,7 +89,7 @@ def loky_supervisors(config: Config, trials: list[Trial], folder: RunFolder) -> 
 
 def bare(kind: str, spec: dict[str, Any], params: dict[str, Any], seed: int) -> Any:
     objective = kept("objective", lambda: from_spec(kind, spec))
-    return run_trial(objective, {"params": params, "seed": seed})
+    return run_trial(objective, params, Context(0, seed, "dev_error", 1, Path("unused")))
 
 
 def plain_joblib(config: Config, trials: list[Trial], folder: RunFolder) -> None:

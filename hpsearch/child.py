@@ -7,21 +7,27 @@ own stdin is empty and what it prints goes to the log.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import queue
+import random
 import signal
 import sys
 import threading
 import time
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
-    from hpsearch.objectives import Objective
+    from hpsearch.objectives import Context, Objective
 
 Message = dict[str, Any]
+
+LONGEST_MESSAGE = 20_000
+"""Characters of an exception's text and traceback that are kept."""
 
 
 def main() -> None:
@@ -31,18 +37,23 @@ def main() -> None:
     _leave_the_pipes()
     inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(requests, inbox), daemon=True).start()
+    start = inbox.get()
+    from hpsearch.errors import UserError
+
     try:
-        start = inbox.get()
         from hpsearch.objectives import from_spec
 
         objective = from_spec(start["kind"], start["objective"])
-        objective.prepare()
+        objective.prepare(start["names"])
+    except UserError as error:
+        _send(answers, {"started": False, "mistake": True, "message": str(error)})
+        return
     except BaseException as error:
-        _send(answers, {"started": False, "message": _describe(error)})
+        _send(answers, {"started": False, "mistake": False, "message": _describe(error)})
         return
     _send(answers, {"started": True})
     while True:
-        _send(answers, run_trial(objective, inbox.get()))
+        _send(answers, _sheltered(objective, inbox.get(), start["metric"]))
 
 
 def _leave_the_pipes() -> None:
@@ -52,11 +63,8 @@ def _leave_the_pipes() -> None:
     os.close(null)
     os.dup2(2, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    try:
-        with open("/proc/self/oom_score_adj", "w") as file:
-            file.write("500")  # short of memory, the kernel should end a trial, not the search
-    except OSError:
-        pass
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("500")  # short of memory, the kernel should end a trial, not the search
 
 
 def _listen(requests: BinaryIO, inbox: queue.SimpleQueue[Message]) -> None:
@@ -75,36 +83,88 @@ def _send(answers: int, message: Message) -> None:
         data = data[os.write(answers, data) :]
 
 
-def run_trial(objective: Objective, trial: Message) -> Message:
+def _sheltered(objective: Objective, request: Message, metric: str) -> Message:
+    """Run a trial so that the next one in this process finds everything as this one did."""
+    from hpsearch.objectives import Context
+
+    process, folder, environment = os.getpid(), os.getcwd(), dict(os.environ)
+    context = Context(
+        number=request["number"],
+        seed=request["seed"],
+        metric=metric,
+        budget=request["budget"],
+        folder=Path(request["folder"]),
+    )
+    _seed_global_generators(context.seed)
+    answer = run_trial(objective, request["params"], context)
+    if os.getpid() != process:  # the trial forked, and this is the other one
+        os._exit(0)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    with contextlib.suppress(OSError):
+        os.chdir(folder)
+    if dict(os.environ) != environment:
+        os.environ.clear()
+        os.environ.update(environment)
+    return answer
+
+
+def _seed_global_generators(seed: int) -> None:
+    """Seed what code draws from that knows of no seed: else it depended on the trials before."""
+    random.seed(seed)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed(seed)
+
+
+def run_trial(objective: Objective, params: dict[str, Any], context: Context) -> Message:
     """Run one trial; whatever it raises is part of the answer.
 
-    trial: `params` and `seed`.
-    Returns status, metrics of the last epoch, curve (a list per metric), seconds and message.
+    Returns status, score, metrics of the last epoch, curve (a list per metric), seconds, message.
     """
+    from hpsearch.objectives import CrashedError
+
     began = time.perf_counter()
     status, message = "complete", None
     metrics: dict[str, float | None] = {}
     curve: dict[str, list[float | None]] = {}
     try:
-        for epoch in objective.evaluate(trial["params"], trial["seed"]):
+        for epoch in objective.evaluate(params, context):
             metrics = {name: finite(value) for name, value in epoch.items()}
             for name, value in metrics.items():
                 curve.setdefault(name, []).append(value)
-            lost = [name for name, value in metrics.items() if value is None]
-            if lost:
-                epochs = len(curve[lost[0]])
+            lost = next((name for name, value in metrics.items() if value is None), None)
+            if lost and objective.NOT_FINITE == "diverged":
                 status = "diverged"
-                message = f"{lost[0]} was no longer finite after epoch {epochs}"
+                message = f"{lost} was no longer finite after epoch {len(curve[lost])}"
                 break
+        else:
+            message = _unusable(metrics, context.metric)
+            status = "failed" if message else "complete"
+    except CrashedError as error:
+        status, message = "crashed", str(error)
     except BaseException as error:
         status, message = "failed", _describe(error)
     return {
         "status": status,
+        "score": metrics[context.metric] if status == "complete" else None,
         "metrics": metrics,
         "curve": curve,
         "seconds": time.perf_counter() - began,
         "message": message,
     }
+
+
+def _unusable(metrics: dict[str, float | None], metric: str) -> str | None:
+    """Say why the last metrics do not give a score; None when they do."""
+    if not metrics:
+        return f"the objective reported nothing; expected a number, or a dict with '{metric}'"
+    if metric not in metrics:
+        return f"the objective did not report '{metric}'; it reported: {', '.join(metrics)}"
+    if metrics[metric] is None:
+        return f"'{metric}' is not finite; expected a finite number"
+    return None
 
 
 def finite(value: float) -> float | None:
@@ -113,13 +173,20 @@ def finite(value: float) -> float | None:
 
 
 def _describe(error: BaseException) -> str:
-    """Say what was raised: type and message first, then the way there."""
+    """Say what was raised: type and message first, then the way there, without our own part."""
     try:
         text = f"{type(error).__name__}: {error}"
     except Exception:
         text = type(error).__name__
-    way = "".join(traceback.format_tb(error.__traceback__)[1:])
-    return f"{text}\n{way}".strip()[:20_000]
+    from hpsearch.objectives.reported import ReportError
+
+    if isinstance(error, ReportError):
+        return str(error)
+    ours = str(Path(__file__).parent)
+    frames = traceback.extract_tb(error.__traceback__)
+    users = [frame for frame in frames if not frame.filename.startswith(ours)]
+    way = "".join(traceback.format_list(users or frames))
+    return f"{text}\n{way}".strip()[:LONGEST_MESSAGE]
 
 
 if __name__ == "__main__":

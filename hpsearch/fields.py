@@ -72,6 +72,18 @@ def seconds(duration: str) -> float:
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
+_SIZES = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+def size_bytes(size: str) -> int:
+    """Turn a size such as `500M` or `2G` into bytes; K is 1,024."""
+    return int(float(size[:-1]) * _SIZES[size[-1]])
+
+
+SIZE = Matching(
+    r"(?:0\.[0-9]{0,8}[1-9]|[1-9][0-9]{0,8}(?:\.[0-9]{1,9})?)[KMGT]",
+    "a size above 0 such as 500M or 2G",
+)
 DURATION = Matching(_DURATION, "a duration above 0 such as 90s, 30m, 1h30m or 2d")
 RUN_NAME = Matching(
     r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}",

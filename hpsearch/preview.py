@@ -24,17 +24,12 @@ ASCII = "_.:-=+*#@"
 
 def summary(config: Config) -> str:
     """Say in a few lines what would run on what."""
-    from hpsearch.objectives.mlp import load_split
-
-    split = load_split(config.objective.data)
-    sizes = [len(part.y) for part in (split.train, split.dev, split.test)]
     limit = config.budget.limit
     return "\n".join(
         [
             f"{config.name}: {limit or 'unlimited'} trials by {config.method} search, "
-            f"to {config.goal} {config.metric.name}, seed {config.seed}",
-            f"{config.data.source}: {sum(sizes)} examples (train {sizes[0]}, dev {sizes[1]}, "
-            f"test {sizes[2]}), {len(split.features)} features, {len(split.classes)} classes",
+            f"to {config.goal} {config.metric_name}, seed {config.seed}",
+            config.objective.about(),
         ]
     )
 

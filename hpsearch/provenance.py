@@ -24,10 +24,10 @@ def describe(config: Config, raw: bytes) -> dict[str, Any]:
         "parent": config.parent,
         "config": {
             "path": str(Path(config.document.name).resolve()),
-            "folder": config.objective.data.folder,
+            "folder": str(config.objective.folder()),
             "sha256": hashlib.sha256(raw).hexdigest(),
         },
-        "data": {"source": config.data.source, "sha256": config.objective.data.sha256},
+        "sources": config.objective.sources(),
         "identity": config.identity(),
         "sessions": [],
     }

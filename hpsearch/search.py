@@ -60,7 +60,9 @@ def suggest(config: Config, results: Sequence[Result], number: int) -> Trial | N
 def run_of(config: Config, results: Sequence[Result]) -> Run:
     """Return what a leaderboard needs to know of a run."""
     metric = config.metric
-    return Run(config.name, metric.name, config.goal, metric.optimal_error, config.space, results)
+    return Run(
+        config.name, config.metric_name, config.goal, metric.optimal_error, config.space, results
+    )
 
 
 def counted(config: Config, results: Sequence[Result]) -> list[Result]:
@@ -111,9 +113,53 @@ def search(
         begin: Called with the trials that are already there; gives what to call with each new one.
         warn: Called with sentences worth knowing.
     Raises:
-        UserError: the folder belongs to another config, or another process is writing it.
+        UserError: the objective cannot be used, the folder belongs to another config, or another
+            process is writing it.
         MachineError: the record cannot be written or read, or no worker starts.
     """
+    with (
+        contextlib.closing(Halt()) as halt,
+        contextlib.closing(supervise(config, folder, halt)) as supervisor,
+    ):
+        return _search(config, raw, folder, supervisor, halt, jobs=jobs, begin=begin, warn=warn)
+
+
+def supervise(config: Config, folder: RunFolder, halt: Halt) -> Supervisor:
+    """Return what runs the trials of a config, with a first child that is ready for them.
+
+    Raises:
+        UserError: the objective cannot be used as the config says.
+    """
+    supervisor = Supervisor(
+        config.kind,
+        config.objective.spec(),
+        names=config.names,
+        metric=config.metric_name,
+        timeout=config.trial.timeout_seconds,
+        memory=config.trial.memory_bytes,
+        places=folder,
+        halt=halt,
+    )
+    try:
+        supervisor.warm_up()
+    except UserError as error:
+        text, _, hint = str(error).partition("\n")
+        place = ("objective", config.kind)
+        raise config.document.error(place, text, hint) from None
+    return supervisor
+
+
+def _search(
+    config: Config,
+    raw: bytes,
+    folder: RunFolder,
+    supervisor: Supervisor,
+    halt: Halt,
+    *,
+    jobs: int,
+    begin: Callable[[list[Result]], contextlib.AbstractContextManager[Watch]],
+    warn: Callable[[str], None],
+) -> Outcome:
     with folder.claim() as record:
         if record.torn:
             warn(
@@ -121,10 +167,13 @@ def search(
                 "its trial had not been announced and runs again"
             )
         provenance = _open(config, raw, folder)
+        changed = _changed_sources(config, provenance)
+        if changed and record.results:
+            warn(f"{', '.join(changed)} changed after the first trials ran; they stay as they are")
         past = sum(each.get("seconds", 0.0) for each in provenance["sessions"])
         this = session(jobs)
         before = sorted(record.results, key=lambda result: result.trial)
-        loop = _Loop(config, folder, before, jobs, past)
+        loop = _Loop(config, folder, supervisor, halt, before, jobs, past)
         if loop.ended is None:
             provenance["sessions"].append(this)
             folder.write_provenance(provenance)
@@ -144,16 +193,23 @@ class _Loop:
     """One command's part of a search."""
 
     def __init__(
-        self, config: Config, folder: RunFolder, before: list[Result], jobs: int, past: float
+        self,
+        config: Config,
+        folder: RunFolder,
+        supervisor: Supervisor,
+        halt: Halt,
+        before: list[Result],
+        jobs: int,
+        past: float,
     ) -> None:
-        self.config, self.folder, self.jobs = config, folder, jobs
+        self.config, self.folder, self.supervisor, self.jobs = config, folder, supervisor, jobs
         self.results = [replace(result, curve={}) for result in before]
         self.ending = _ending(config)
         for result in before:
             self.ending.add(result)
         self.done = {result.trial for result in before}
         self.again: list[Result] = []
-        self.halt = Halt()
+        self.halt = halt
         self.signal: int | None = None
         self.past, self.started = past, time.monotonic()
         limit = config.budget.seconds
@@ -174,28 +230,18 @@ class _Loop:
 
     def run(self, watch: Watch) -> None:
         """Run wave after wave of trials: all that the strategy can name by now."""
-        config = self.config
-        supervisor = Supervisor(
-            config.kind,
-            config.objective.spec(),
-            metric=config.metric.name,
-            timeout=config.trial.timeout_seconds,
-            halt=self.halt,
-        )
         with _signals(self._stop):
             try:
                 while self.ended is None and not self.halt.is_set():
                     before = len(self.results)
-                    self._wave(supervisor, watch, self._ready(), self.jobs)
+                    self._wave(watch, self._ready(), self.jobs)
                     while self.again and self.ended is None and not self.halt.is_set():
                         # Alone: a trial that ran out of memory beside another may fit by itself.
-                        self._wave(supervisor, watch, self._lost(), 1)
+                        self._wave(watch, self._lost(), 1)
                     if len(self.results) == before:
                         break
             finally:
                 self.halt.set()
-                supervisor.close()
-                self.halt.close()
 
     def _stop(self, number: int) -> None:
         if self.signal is not None:  # asked twice: the record is on disk, so just go
@@ -205,8 +251,8 @@ class _Loop:
         self.signal = number
         self.halt.set()
 
-    def _wave(self, supervisor: Supervisor, watch: Watch, work: Iterator[Work], jobs: int) -> None:
-        stream_of_results = run_trials(work, supervisor, jobs)
+    def _wave(self, watch: Watch, work: Iterator[Work], jobs: int) -> None:
+        stream_of_results = run_trials(work, self.supervisor, jobs)
         try:
             for result in stream_of_results:
                 if result is None:
@@ -292,6 +338,13 @@ def _open(config: Config, raw: bytes, folder: RunFolder) -> dict[str, Any]:
     return provenance
 
 
+def _changed_sources(config: Config, provenance: dict[str, Any]) -> list[str]:
+    """Return the files that results depend on and that are others than when the run began."""
+    before = provenance.get("sources", {})
+    now = config.objective.sources()
+    return [name for name, content in now.items() if before.get(name, content) != content]
+
+
 def _differences(old: Any, new: Any, place: str = "") -> Iterator[str]:
     """Yield `place: old -> new` for every part in which two plain values differ."""
     if isinstance(old, dict) and isinstance(new, dict):
@@ -323,7 +376,7 @@ def leaderboard_page(config: Config, results: list[Result]) -> str:
     lines = [
         f"# Leaderboard of {config.name}",
         "",
-        f"{len(results)} trials, seed {config.seed}, ranked by {config.metric.name} "
+        f"{len(results)} trials, seed {config.seed}, ranked by {config.metric_name} "
         f"({config.goal}).",
         "",
         FORMATS["markdown"](leaderboard([run])),

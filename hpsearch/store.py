@@ -26,6 +26,8 @@ TABLE = "trials.csv"
 LEADERBOARD = "leaderboard.md"
 BEST = "best.yaml"
 PROVENANCE = "provenance.json"
+TRIALS = "trials"
+LOG = "log.txt"
 
 
 def encode(result: Result) -> bytes:
@@ -221,6 +223,19 @@ class RunFolder:
             with contextlib.suppress(OSError):
                 beside.unlink()
             raise _machine(error, path) from None
+
+    def trial_folder(self, number: int) -> Path:
+        """Return the folder for what trial `number` leaves beside its result."""
+        return self.path / TRIALS / f"{number:04d}"
+
+    def write_log(self, number: int, content: bytes) -> None:
+        """Keep what a trial printed."""
+        folder = self.trial_folder(number)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / LOG).write_bytes(content)
+        except OSError as error:
+            raise _machine(error, folder / LOG) from None
 
     def write_provenance(self, content: Mapping[str, Any]) -> None:
         """Replace what is known of how the run came about."""

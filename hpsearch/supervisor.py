@@ -9,19 +9,24 @@ import select
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
-from hpsearch.errors import MachineError
+from hpsearch.errors import MachineError, UserError
 from hpsearch.trial import Result, Trial
 
 START_LIMIT = 60.0
 """Seconds for a child's imports and its reading of the data."""
 STARTS = 3
 """How often a child is started before the machine is to blame."""
+LOG_PART = 1 << 18
+"""Bytes that are kept of the beginning and of the end of what a trial printed."""
+TAIL, TAIL_LINES = 2000, 15
+"""Characters and lines of it that a message repeats."""
 GRACE = 1.0
 """Seconds between the request to end and SIGKILL."""
 TICK = 0.1
@@ -80,27 +85,58 @@ class HaltedError(Exception):
     """The search was asked to stop."""
 
 
+class Log:
+    """What a trial printed: the beginning and the end, however much it was."""
+
+    def __init__(self) -> None:
+        self._head, self._tail, self._dropped = bytearray(), bytearray(), 0
+
+    def add(self, data: bytes) -> None:
+        """Take what was printed next."""
+        room = LOG_PART - len(self._head)
+        self._head += data[:room]
+        self._tail += data[room:] if room > 0 else data
+        excess = len(self._tail) - LOG_PART
+        if excess > 0:
+            del self._tail[:excess]
+            self._dropped += excess
+
+    def content(self) -> bytes:
+        """Return what was kept."""
+        gap = b"\n... %d bytes left out ...\n" % self._dropped if self._dropped else b""
+        return bytes(self._head) + gap + bytes(self._tail)
+
+    def last(self) -> str:
+        """Return the last lines, for a message."""
+        text = (self._head + self._tail)[-TAIL:].decode(errors="replace").strip()
+        return "\n".join(text.splitlines()[-TAIL_LINES:])
+
+
 class Child:
     """One child process and the pipes to it."""
 
-    def __init__(self, start: dict[str, Any], halt: Halt) -> None:
+    def __init__(self, start: dict[str, Any], halt: Halt, memory: int | None) -> None:
         self._halt = halt
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the child
+        self._memory = memory
+        self.log = Log()
         # -P and the parent's path: a random.py in the user's folder must not shadow the library's.
         code = f"import sys; sys.path[:] = {sys.path!r}; from hpsearch.child import main; main()"
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", code],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._log,
+            stderr=subprocess.PIPE,
             bufsize=0,
             env={**os.environ, **ONE_THREAD},
             start_new_session=True,
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        assert self._process.stderr is not None
         self._requests, self._answers = self._process.stdin, self._process.stdout
+        self._printed = self._process.stderr
         self._buffer = b""
+        self._next_look = 0.0
         try:
             answer = self.ask(start, START_LIMIT)
         except BaseException:
@@ -108,6 +144,8 @@ class Child:
             raise
         if not answer["started"]:
             self.end()
+            if answer["mistake"]:
+                raise UserError(answer["message"])
             raise MachineError(f"a worker could not start: {answer['message']}")
 
     def ask(self, request: dict[str, Any], limit: float | None) -> dict[str, Any]:
@@ -118,13 +156,14 @@ class Child:
                 to be ended.
         """
         deadline = None if limit is None else time.monotonic() + limit
+        self.log = Log()
         try:
             self._requests.write(json.dumps(request).encode() + b"\n")
         except BrokenPipeError:
             raise ChildEndedError(self._how_it_ended()) from None
         poller = select.poll()
-        poller.register(self._answers, select.POLLIN)
-        poller.register(self._halt, select.POLLIN)
+        for source in (self._answers, self._printed, self._halt):
+            poller.register(source, select.POLLIN)
         while b"\n" not in self._buffer:
             left = TICK if deadline is None else min(TICK, deadline - time.monotonic())
             if left <= 0:
@@ -132,28 +171,55 @@ class Child:
             ready = {descriptor for descriptor, _ in poller.poll(left * 1000)}
             if self._halt.is_set():
                 raise HaltedError
+            if self._printed.fileno() in ready and not self._read_log():
+                poller.unregister(self._printed)
             if self._answers.fileno() in ready:
                 chunk = os.read(self._answers.fileno(), 1 << 16)
                 if not chunk:
                     raise ChildEndedError(self._how_it_ended())
                 self._buffer += chunk
-            elif self._process.poll() is not None:  # a grandchild may keep the pipe open
+            elif not ready and self._process.poll() is not None:  # a grandchild holds the pipe
                 raise ChildEndedError(self._how_it_ended())
+            if self._memory is not None:
+                self._check_memory(self._memory)
         line, self._buffer = self._buffer.split(b"\n", 1)
+        self._drain_log()
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+    def _read_log(self) -> bool:
+        data = os.read(self._printed.fileno(), 1 << 16)
+        self.log.add(data)
+        return bool(data)
+
+    def _drain_log(self) -> None:
+        """Take what was printed before the answer and is still in the pipe."""
+        poller = select.poll()
+        poller.register(self._printed, select.POLLIN)
+        for _ in range(64):  # a trial's thread may go on printing for ever
+            if not poller.poll(0) or not self._read_log():
+                return
+
+    def _check_memory(self, limit: int) -> None:
+        """End the trial when it and all that it started use more than `limit` bytes."""
+        if time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + TICK
+        used = memory_used(self._process.pid)
+        if used > limit:
+            raise ChildEndedError(
+                f"out of memory: the trial used {used / 2**20:,.0f} MiB, "
+                f"and trial.memory is {limit / 2**20:,.0f} MiB"
+            )
 
     def _how_it_ended(self) -> str:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(GRACE)
+        self._drain_log()
         code = self._process.poll()
         if code is not None and code < 0:
-            how = f"the trial's process was ended by {signal.Signals(-code).name}"
-        else:
-            how = f"the trial's process ended with exit code {code}"
-        self._log.seek(max(0, os.fstat(self._log.fileno()).st_size - 2000))
-        tail = self._log.read().decode(errors="replace").strip()
-        return f"{how}\n{tail}".strip()
+            return f"the trial's process was ended by {signal.Signals(-code).name}"
+        return f"the trial's process ended with exit code {code}"
 
     def end(self) -> None:
         """End the process and everything it started."""
@@ -162,13 +228,36 @@ class Child:
             self._process.wait(GRACE)
         self._signal(signal.SIGKILL)
         self._process.wait()
-        for file in (self._requests, self._answers, self._log):
+        for file in (self._requests, self._answers, self._printed):
             with contextlib.suppress(OSError):
                 file.close()
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
+
+
+def memory_used(process: int) -> int:
+    """Return the resident memory, in bytes, of a process and all that it started."""
+    import psutil
+
+    used = 0
+    with contextlib.suppress(psutil.Error):
+        first = psutil.Process(process)
+        for each in [first, *first.children(recursive=True)]:
+            with contextlib.suppress(psutil.Error):
+                used += each.memory_info().rss
+    return used
+
+
+class Places(Protocol):
+    """Where what a trial leaves is kept."""
+
+    def trial_folder(self, number: int) -> Path:
+        """Return the trial's own folder, which need not exist."""
+
+    def write_log(self, number: int, content: bytes) -> None:
+        """Keep what the trial printed."""
 
 
 class Supervisor:
@@ -182,33 +271,58 @@ class Supervisor:
         kind: str,
         objective: dict[str, Any],
         *,
+        names: Sequence[str],
         metric: str,
         timeout: float | None,
+        memory: int | None,
+        places: Places,
         halt: Halt,
     ) -> None:
-        self._start = {"kind": kind, "objective": objective}
-        self._metric = metric
+        self._start = {
+            "kind": kind,
+            "objective": objective,
+            "names": list(names),
+            "metric": metric,
+        }
         self._timeout = timeout
+        self._memory = memory
+        self._places = places
         self._halt = halt
         self._idle: list[Child] = []
         self._lock = threading.Lock()
 
+    def warm_up(self) -> None:
+        """Start one child ahead of the first trial, to find what is wrong with the objective.
+
+        Raises:
+            UserError: the objective cannot be used as the config says.
+            MachineError: no child can be started.
+        """
+        self._give_back(self._take())
+
     def run(self, trial: Trial, epochs: int | None, attempt: int = 1) -> Result | None:
         """Run one trial to its end, whatever that is; None when the search was halted before.
 
-        epochs: What the trial may take, for the record.
-        attempt: From 1; for the record too.
+        epochs: What the trial may take.
+        attempt: From 1; for the record.
         Raises:
-            MachineError: no child can be started.
+            MachineError: no child can be started, or the log cannot be kept.
         """
         started = datetime.now(UTC).isoformat(timespec="milliseconds")
+        request = {
+            "number": trial.number,
+            "params": trial.params,
+            "seed": trial.seed,
+            "budget": epochs,
+            "folder": str(self._places.trial_folder(trial.number).absolute()),
+        }
         try:
             child = self._take()
         except HaltedError:
             return None
         began = time.monotonic()
         try:
-            answer = child.ask({"params": trial.params, "seed": trial.seed}, self._timeout)
+            answer = child.ask(request, self._timeout)
         except HaltedError:
             child.end()
             return None
@@ -220,33 +334,32 @@ class Supervisor:
             child.end()
             answer = {"status": "crashed", "message": str(ended)}
         else:
-            with self._lock:
-                self._idle.append(child)
-        answer.setdefault("seconds", time.monotonic() - began)
-        return self._result(trial, epochs, answer, attempt, started)
-
-    def _result(
-        self, trial: Trial, epochs: int | None, answer: dict[str, Any], attempt: int, started: str
-    ) -> Result:
-        status, metrics, message = answer["status"], answer.get("metrics", {}), answer["message"]
-        score = metrics.get(self._metric) if status == "complete" else None
-        if status == "complete" and score is None:
-            status, message = "failed", f"the objective did not report {self._metric}"
+            self._give_back(child)
+        printed = child.log.content()
+        if printed:
+            self._places.write_log(trial.number, printed)
+        message = answer["message"]
+        if message is not None and answer["status"] != "diverged" and child.log.last():
+            message = f"{message}\nThe last it printed:\n{child.log.last()}"
         return Result(
             trial=trial.number,
-            status=status,
+            status=answer["status"],
             params=trial.params,
             unit=trial.unit,
             seed=trial.seed,
             budget=epochs,
-            score=score,
-            metrics=metrics,
+            score=answer.get("score"),
+            metrics=answer.get("metrics", {}),
             curve=answer.get("curve", {}),
             attempts=attempt,
             started=started,
-            seconds=round(answer["seconds"], 6),
+            seconds=round(answer.get("seconds", time.monotonic() - began), 6),
             message=message,
         )
+
+    def _give_back(self, child: Child) -> None:
+        with self._lock:
+            self._idle.append(child)
 
     def _take(self) -> Child:
         """Return an idle child, or start one.
@@ -263,7 +376,7 @@ class Supervisor:
         text = ""
         for _ in range(STARTS):
             try:
-                return Child(self._start, self._halt)
+                return Child(self._start, self._halt, self._memory)
             except TimedOutError:
                 text = f"it was not ready within {START_LIMIT:.0f} s"
             except ChildEndedError as ended:

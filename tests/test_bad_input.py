@@ -168,7 +168,13 @@ BAD = [
     objective("mlp", 12, "mlp", "objective must be a mapping, found 'mlp' (text)"),
     objective("[momentum]", 12, "[momentum]", "must be a mapping, found the list [momentum]"),
     objective("", 1, "objective", "objective must be a mapping, found nothing"),
-    objective("{epochs: 5}", 1, "objective", "objective needs the key 'trainer'", "Example: "),
+    objective(
+        "{epochs: 5}",
+        1,
+        "objective",
+        "objective needs one of the keys trainer, python, command",
+        "Example: ",
+    ),
     objective("{trainer: mpl}", 22, "mpl", "trainer must be mlp, found 'mpl'", "mean 'mlp'?"),
     objective("{trainer: }", 13, "trainer", "objective.trainer must be mlp, found nothing"),
     # Other tools' words

@@ -4,35 +4,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hpsearch.child import run_trial
+from hpsearch.objectives import Context
+from hpsearch.objectives.mlp import MLP
 
 
-class Epochs:
+class Epochs(MLP):
     """An objective that yields given epochs, then raises what it is given."""
 
     def __init__(self, *epochs: Mapping[str, float], error: BaseException | None = None) -> None:
         self.given, self.error = epochs, error
 
-    def evaluate(self, params: dict[str, Any], seed: int) -> Iterator[Mapping[str, float]]:
+    def evaluate(self, params: dict[str, Any], context: Context) -> Iterator[Mapping[str, float]]:
         yield from self.given
         if self.error:
             raise self.error
 
-    def prepare(self) -> None: ...
-
-    def epochs(self, params: dict[str, Any]) -> int:
-        return 2
-
-    def spec(self) -> dict[str, Any]:
-        return {}
-
 
 def answer(*epochs: Mapping[str, float], error: BaseException | None = None) -> dict[str, Any]:
-    found = run_trial(Epochs(*epochs, error=error), {"params": {}, "seed": 0})
+    context = Context(number=0, seed=0, metric="loss", budget=None, folder=Path())
+    found = run_trial(Epochs(*epochs, error=error), {}, context)
     json.dumps(found, allow_nan=False)
     return found
 

@@ -75,7 +75,7 @@ def test_every_file_in_configs_says_what_it_is_for_and_how_to_run_it(path: Path)
 def test_a_config_of_three_sections_has_every_default(load: Any) -> None:
     config = load(f"{HEAD}parameters: {{}}\n")
     assert (config.name, config.parent, config.seed) == ("my", None, 0)
-    assert (config.metric.name, config.goal, config.metric.optimal_error) == (
+    assert (config.metric_name, config.goal, config.metric.optimal_error) == (
         "dev_error",
         "minimize",
         0.0,

@@ -44,7 +44,7 @@ def test_a_run_leaves_a_folder_that_tells_everything(command: Command, tmp_path:
     provenance = json.loads((folder / "provenance.json").read_text())
     (session,) = provenance["sessions"]
     assert {"command", "versions", "host", "cores", "git"} <= set(session)
-    assert len(provenance["data"]["sha256"]) == len(provenance["config"]["sha256"]) == 64
+    assert len(provenance["sources"]["digits"]) == len(provenance["config"]["sha256"]) == 64
 
 
 def test_the_leaderboard_goes_to_stdout_and_the_rest_to_stderr(command: Command) -> None:

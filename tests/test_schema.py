@@ -57,6 +57,8 @@ def described(schema: dict[str, Any], place: str = "") -> Iterator[tuple[str, st
         yield from described(each, f"{place}.{key}")
     for each in schema.get("anyOf", []):
         yield from described(each, place)
+    if "then" in schema:
+        yield from described(schema["then"], place)
     if "$ref" in schema:
         yield from described(SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]], place)
 

@@ -50,7 +50,7 @@ class Best:
         if self.best is None:
             return "no complete trial yet"
         setting = self.config.space.text(self.best.params)
-        name = self.config.metric.name
+        name = self.config.metric_name
         return f"best {name} {self.best.score:.4g} (trial {self.best.trial}) {setting}".strip()
 
     def left(self) -> str:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from annotated_types import Ge, Interval, Le
+from annotated_types import Ge, Interval, Le, MinLen
 
-from hpsearch.fields import DURATION, RUN_NAME, STRICT, OneOf, doc, seconds
-from hpsearch.objectives.mlp import MLP
+from hpsearch.fields import DURATION, RUN_NAME, SIZE, STRICT, OneOf, doc, seconds, size_bytes
 from hpsearch.scales import ALIASES, SCALES
 
 ENGINES = ("local",)
 DEFAULT_TRIALS = 20
-TRAINERS = ("mlp",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,11 +20,16 @@ class Metric:
 
     __pydantic_config__ = STRICT
 
-    name: Annotated[str, OneOf(MLP.METRICS)] = doc(
-        "the metric of the last epoch that is the score", default=next(iter(MLP.METRICS))
+    name: Annotated[str, MinLen(1)] | None = doc(
+        "the metric of the last epoch that is the score; dev_error for the built-in trainer",
+        default=None,
     )
     goal: Annotated[str, OneOf(("minimize", "maximize"))] | None = doc(
         "which way is better; by default what the metric's name says", default=None
+    )
+    pattern: Annotated[str, MinLen(1)] | None = doc(
+        "for a command that prints no JSON: a regular expression whose group is the metric",
+        default=None,
     )
     optimal_error: Annotated[float, Interval(ge=0, lt=1)] = doc(
         "the best achievable error, which the diagnosis measures bias from", default=0.0
@@ -126,6 +129,9 @@ class TrialLimits:
     __pydantic_config__ = STRICT
 
     timeout: Annotated[str, DURATION] | None = doc("a trial that takes longer ends", default=None)
+    memory: Annotated[str, SIZE] | None = doc(
+        "a trial that uses more, with all that it starts, ends", default=None
+    )
     retries: Annotated[int, Ge(0), Le(10)] = doc(
         "how often a trial whose process died is tried again", default=1
     )
@@ -133,6 +139,11 @@ class TrialLimits:
         "one training seed for every trial; by default each has its own, from seed and number",
         default=None,
     )
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """The memory limit of a trial in bytes."""
+        return None if self.memory is None else size_bytes(self.memory)
 
     @property
     def timeout_seconds(self) -> float | None:

@@ -11,7 +11,6 @@ from typing import Any
 from hpsearch.config.definitions import (
     KEYS,
     SECTIONS,
-    TRAINERS,
     Budget,
     Data,
     Fractions,
@@ -23,11 +22,16 @@ from hpsearch.config.definitions import (
     Values,
 )
 from hpsearch.config.parameters import read_parameters
-from hpsearch.config.reading import Sections, found, one_of
-from hpsearch.errors import DataError, UserError, nearest
+from hpsearch.config.reading import Sections, found
+from hpsearch.errors import DataError, UserError
 from hpsearch.fields import RUN_NAME
-from hpsearch.objectives import OBJECTIVES
+from hpsearch.nn.settings import Settings
+from hpsearch.objectives import OBJECTIVES, Objective
+from hpsearch.objectives.command import Command
+from hpsearch.objectives.command import Section as CommandSection
 from hpsearch.objectives.mlp import MLP, DataSource, load_split
+from hpsearch.objectives.python import PythonFunction
+from hpsearch.objectives.python import Section as PythonSection
 from hpsearch.scales import Integer, Real
 from hpsearch.space import Axis, Space, ends
 from hpsearch.strategies import STRATEGIES, Strategy
@@ -42,10 +46,14 @@ class Config:
     name: str
     parent: str | None
     metric: Metric
-    objective: MLP
+    metric_name: str
+    goal: str
+    """`minimize` or `maximize`."""
+    objective: Objective
     kind: str
     """The key in OBJECTIVES."""
-    data: Data
+    data: Data | None
+    """For the built-in trainer; a user's code reads its own."""
     space: Space
     constants: Params
     """The plain values under `parameters`; the objective has them too."""
@@ -58,9 +66,9 @@ class Config:
     document: Document
 
     @property
-    def goal(self) -> str:
-        """`minimize` or `maximize`."""
-        return self.metric.goal or MLP.METRICS[self.metric.name]
+    def names(self) -> tuple[str, ...]:
+        """Every parameter that an objective is given, varied or not."""
+        return (*self.space.names, *self.constants)
 
     def identity(self) -> dict[str, Any]:
         """Return, as plain data, all that decides which trials there are and how they end.
@@ -69,20 +77,16 @@ class Config:
         commands on one run.
         """
         given = {name: plain(value) for name, value in self.objective.constants.items()}
-        constants = {name: given[name] for name in self.constants}
+        own = {name: value for name, value in given.items() if name not in self.constants}
+        measured = self.objective.identity()
         return {
-            "metric": {"name": self.metric.name, "goal": self.goal},
-            "objective": {n: value for n, value in given.items() if n not in constants},
-            "data": {
-                "sha256": self.objective.data.sha256,
-                "label": self.data.label,
-                "split": asdict(self.data.split),
-                "seed": self.objective.data.seed,
-            },
+            "metric": {"name": self.metric_name, "goal": self.goal},
+            **measured,
+            "objective": {**measured["objective"], **own},
             "order": list(self.space.names),  # a point of the unit cube has its coordinates in it
             "parameters": {
                 **{name: axis.spec() for name, axis in self.space.axes.items()},
-                **constants,
+                **{name: given[name] for name in self.constants},
             },
             "method": {"name": self.method, **asdict(self.strategy)},  # type: ignore[call-overload]
             "seed": self.seed,
@@ -107,8 +111,8 @@ class Config:
             )
         if not self.space.axes and trials != 1:
             yield "", "nothing varies: the trials differ in their seed only"
-        if self.goal != MLP.METRICS[self.metric.name]:
-            yield "", f"the goal is to {self.goal} {self.metric.name}: is that what you want?"
+        if self.goal != self.objective.METRICS.get(self.metric_name, self.goal):
+            yield "", f"the goal is to {self.goal} {self.metric_name}: is that what you want?"
 
 
 def _linear_traps(axis: Real | Integer) -> Iterator[str]:
@@ -156,7 +160,8 @@ def build_config(
     if document.value is None:
         raise UserError(f"{document.name}: empty; a config needs objective, data and parameters")
     top = sections.mapping((), KEYS)
-    for key in ("objective", "data", "parameters"):
+    kind, cls = _kind(sections)
+    for key in ("data", "parameters") if kind == "trainer" else ("parameters",):
         if key not in top:
             raise document.error((), f"the config has no section '{key}'", _EXAMPLES[key])
     single = {
@@ -165,28 +170,42 @@ def build_config(
     for key in ("metric", "method"):
         _expand(document, key, "name")
     read: dict[str, Any] = {
-        key: sections.read(cls, (key,), example) for key, (cls, example) in SECTIONS.items()
+        key: sections.read(each, (key,), example)
+        for key, (each, example) in SECTIONS.items()
+        if key != "data" or kind == "trainer"
     }
-    data: Data = read["data"]
-    _check_split(sections, data.split)
-    objective_constants = _objective_constants(sections)
-    axes, parameter_constants = read_parameters(sections)
-    constants = {**objective_constants, **parameter_constants}
+    data: Data | None = read.get("data")
+    own, constants = _objective_section(sections, kind, cls)
+    axes, parameter_constants = read_parameters(sections, cls.SETTINGS)
+    constants |= parameter_constants
     seed = single.get("seed", 0)
-    kind = "trainer"
-    source = DataSource(
-        source=data.source,
-        folder=str(folder.resolve()),
-        label=data.label,
-        fractions=tuple(asdict(data.split).items()),
-        seed=seed if data.seed is None else data.seed,
-        sha256="",
-    )
-    if with_data:
-        source = _read_data(document, source)
-    objective = MLP(constants, source)
+    objective: Objective
+    if data is not None:
+        _check_split(sections, data.split)
+        source = DataSource(
+            source=data.source,
+            folder=str(folder.resolve()),
+            label=data.label,
+            fractions=tuple(asdict(data.split).items()),
+            seed=seed if data.seed is None else data.seed,
+            sha256="",
+        )
+        objective = MLP(constants, _read_data(document, source) if with_data else source)
+    elif "data" in top:
+        raise document.error(
+            ("data",),
+            "the section 'data' belongs to the built-in trainer",
+            "Remove it: your own code reads its own data.",
+            at_key=True,
+        )
+    elif isinstance(own, PythonSection):
+        objective = PythonFunction.build(own, folder, constants)
+    else:
+        assert isinstance(own, CommandSection)
+        objective = Command.build(own, folder, constants, read["metric"].pattern)
     if with_data:
         _check_clashes(sections, objective, axes)
+    metric_name, goal = _metric(sections, read["metric"], kind, cls)
     method, strategy = _strategy(sections)
     run_name = name or single.get("name") or stem
     _check_name(run_name, from_file=name is None and "name" in single)
@@ -194,6 +213,8 @@ def build_config(
         name=run_name,
         parent=single.get("parent"),
         metric=read["metric"],
+        metric_name=metric_name,
+        goal=goal,
         objective=objective,
         kind=kind,
         data=data,
@@ -216,13 +237,86 @@ _EXAMPLES = {
 }
 
 
+def _kind(sections: Sections) -> tuple[str, type[Objective]]:
+    """Return which objective the section `objective` names: its key, and its class."""
+    place: Place = ("objective",)
+    document = sections.document
+    if place not in document.values:
+        raise document.error((), "the config has no section 'objective'", _EXAMPLES["objective"])
+    known = {item.name for cls in OBJECTIVES.values() for item in fields(cls.SECTION)}
+    settings = {item.name for item in fields(Settings)}
+    given = sections.mapping(place, known | settings, "objective: {trainer: mlp}")
+    kinds = [kind for kind in OBJECTIVES if kind in given]
+    if not kinds:
+        raise document.error(
+            place,
+            f"objective needs one of the keys {', '.join(OBJECTIVES)}",
+            "Example: objective: {trainer: mlp}",
+            at_key=True,
+        )
+    if len(kinds) > 1:
+        raise document.error(
+            (*place, kinds[1]),
+            f"objective has both '{kinds[0]}' and '{kinds[1]}'",
+            "A search has one objective: remove one of them.",
+            at_key=True,
+        )
+    return kinds[0], OBJECTIVES[kinds[0]]
+
+
+def _objective_section(sections: Sections, kind: str, cls: type[Objective]) -> tuple[Any, Params]:
+    """Read the section `objective`: its own keys, and constants."""
+    place: Place = ("objective",)
+    own = {item.name for item in fields(cls.SECTION)}
+    settings = set() if cls.SETTINGS is None else {item.name for item in fields(cls.SETTINGS)}
+    given = sections.mapping(place, own | settings)
+    if kind == "trainer":
+        sections.choose((*place, kind), "objective.trainer", ("mlp",))
+    section = cls.SECTION(
+        **{key: sections.field(cls.SECTION, key, (*place, key)) for key in given if key in own}
+    )
+    constants = {
+        key: sections.field(cls.SETTINGS, key, (*place, key))
+        for key in given
+        if key not in own and cls.SETTINGS is not None
+    }
+    return section, constants
+
+
+def _metric(sections: Sections, metric: Metric, kind: str, cls: type[Objective]) -> tuple[str, str]:
+    """Return the name of the metric and the goal."""
+    place: Place = ("metric",)
+    known = cls.METRICS
+    if metric.pattern is not None and kind != "command":
+        raise sections.document.error(
+            (*place, "pattern"), "metric.pattern reads what a command prints", at_key=True
+        )
+    if metric.name is None and not known:
+        raise sections.document.error(
+            place if place in sections.document.values else (),
+            "the config must name the metric that your code reports",
+            "Example: metric: {name: accuracy, goal: maximize}",
+        )
+    if known and metric.name is not None:
+        sections.choose((*place, "name"), "metric.name", known)
+    name = metric.name or next(iter(known))
+    if metric.goal is None and name not in known:
+        raise sections.document.error(
+            place,
+            f"metric needs the key 'goal': only you know which way {name} is better",
+            f"Example: metric: {{name: {name}, goal: minimize}}",
+            at_key=True,
+        )
+    return name, metric.goal or known[name]
+
+
 def _homes() -> dict[str, str]:
     """Say where in a config each key belongs."""
     sections: dict[str, list[str]] = {}
     for section, (cls, _) in SECTIONS.items():
         for item in fields(cls):
             sections.setdefault(item.name, []).append(section)
-    for item in fields(MLP.SETTINGS):
+    for item in fields(Settings):
         sections.setdefault(item.name, []).extend(["objective", "parameters"])
     homes = {key: f"under {' or '.join(names)}" for key, names in sections.items()}
     inside = [item.name for item in (*fields(Range), *fields(Values))]
@@ -259,32 +353,6 @@ def _check_split(sections: Sections, split: Fractions) -> None:
         )
 
 
-def _objective_constants(sections: Sections) -> Params:
-    """Read the section `objective`: which one, and its constants."""
-    place: Place = ("objective",)
-    settings = {item.name for item in fields(MLP.SETTINGS)}
-    given = sections.mapping(place, {*OBJECTIVES, *settings}, "objective: {trainer: mlp}")
-    if "trainer" not in given:
-        raise sections.document.error(
-            place,
-            "objective needs the key 'trainer'",
-            "Example: objective: {trainer: mlp}",
-            at_key=True,
-        )
-    if given["trainer"] not in TRAINERS:
-        meant = nearest(given["trainer"], list(TRAINERS))
-        raise sections.document.error(
-            (*place, "trainer"),
-            f"objective.trainer must be {one_of(TRAINERS)}, found {found(given['trainer'])}",
-            f"Did you mean '{meant}'?" if meant else "",
-        )
-    return {
-        name: sections.field(MLP.SETTINGS, name, (*place, name))
-        for name in given
-        if name != "trainer"
-    }
-
-
 def _strategy(sections: Sections) -> tuple[str, Strategy]:
     place: Place = ("method",)
     if place not in sections.document.values:
@@ -302,14 +370,7 @@ def _strategy(sections: Sections) -> tuple[str, Strategy]:
         raise sections.document.error(
             place, "method needs the key 'name'", "Example: method: random", at_key=True
         )
-    name = value["name"]
-    if not isinstance(name, str) or name not in STRATEGIES:
-        meant = nearest(name, list(STRATEGIES))
-        raise sections.document.error(
-            (*place, "name"),
-            f"method must be {one_of(STRATEGIES)}, found {found(name)}",
-            f"Did you mean '{meant}'?" if meant else "",
-        )
+    name = sections.choose((*place, "name"), "method", STRATEGIES)
     cls = STRATEGIES[name]
     names = [item.name for item in fields(cls)]  # type: ignore[arg-type]
     given = sections.mapping(place, ["name", *names])
@@ -333,7 +394,7 @@ def _read_data(document: Document, source: DataSource) -> DataSource:
     return exact
 
 
-def _check_clashes(sections: Sections, objective: MLP, axes: Mapping[str, Axis]) -> None:
+def _check_clashes(sections: Sections, objective: Objective, axes: Mapping[str, Axis]) -> None:
     bounds = {name: tuple(ends(axis)) for name, axis in axes.items()}
     for name, text in objective.problems(bounds):
         section = "parameters" if name in (sections.at(("parameters",)) or ()) else "objective"
@@ -342,8 +403,11 @@ def _check_clashes(sections: Sections, objective: MLP, axes: Mapping[str, Axis])
 
 def allowed(config: Config, name: str, value: Any) -> bool:
     """Tell whether a hyperparameter of the objective may have a value at all."""
+    settings = config.objective.SETTINGS
+    if settings is None:
+        return True
     try:
-        Sections(config.document).field(MLP.SETTINGS, name, ("parameters", name), value)
+        Sections(config.document).field(settings, name, ("parameters", name), value)
     except UserError:
         return False
     return True

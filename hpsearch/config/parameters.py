@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import fields
+from typing import Any
 
 from hpsearch.config.definitions import Range, Values
 from hpsearch.config.reading import Sections, found, key_path, one_of, section_schema, short
-from hpsearch.objectives.mlp import MLP
 from hpsearch.scales import ALIASES, REFUSED, SCALES, Integer, Real
 from hpsearch.space import Axis, Choice
-from hpsearch.trial import Params
+from hpsearch.trial import Params, frozen
 from hpsearch.yamlfile import Place, dump
 
 LARGEST_INTEGER = 2**53
 """Beyond it neighbouring whole numbers are one floating-point number."""
 
 
-def read_parameters(sections: Sections) -> tuple[dict[str, Axis], Params]:
+Settings = type | None
+"""The dataclass that knows each hyperparameter; None when any name and value will do."""
+
+RESERVED = {
+    *("trial", "status", "score", "seconds", "rank", "run", "diagnosis"),  # columns of tables
+    *("seed", "budget", "trial_dir", "params_file"),  # what a trial is given beside parameters
+}
+
+
+def read_parameters(sections: Sections, settings: Settings) -> tuple[dict[str, Axis], Params]:
     """Read the section `parameters`: what varies, and plain values."""
-    known = {item.name for item in fields(MLP.SETTINGS)}
+    known = _free_names(sections) if settings is None else {item.name for item in fields(settings)}
     given = sections.mapping(
         ("parameters",), known, "parameters: {learning_rate: {scale: log, ...}}"
     )
@@ -37,13 +47,13 @@ def read_parameters(sections: Sections) -> tuple[dict[str, Axis], Params]:
                 at_key=True,
             )
         if not isinstance(value, dict):
-            if isinstance(value, list) and name != "hidden_units":
+            if isinstance(value, list) and settings is not None and name != "hidden_units":
                 raise sections.document.error(
                     place,
                     f"parameters.{name} is a list",
                     f"To choose from it, write: {name}: {{values: {short(value)}}}",
                 )
-            constants[name] = sections.field(MLP.SETTINGS, name, place)
+            constants[name] = _value(sections, settings, name, place)
         elif list(value) == ["value"]:
             raise sections.document.error(
                 (*place, "value"),
@@ -53,9 +63,9 @@ def read_parameters(sections: Sections) -> tuple[dict[str, Axis], Params]:
             )
         elif "values" in value or "weights" in value:
             _refuse_mixture(sections, place, value)
-            axes[name] = _choice(sections, place, name)
+            axes[name] = _choice(sections, settings, place, name)
         else:
-            axes[name] = _range(sections, place, name)
+            axes[name] = _range(sections, settings, place, name)
     return axes, constants
 
 
@@ -72,10 +82,48 @@ def _refuse_mixture(sections: Sections, place: Place, given: Collection[str]) ->
             )
 
 
-def _choice(sections: Sections, place: Place, name: str) -> Choice:
+def _free_names(sections: Sections) -> set[str]:
+    """Return the parameters' names, all of which the user's code must be able to take."""
+    place: Place = ("parameters",)
+    given = sections.at(place)
+    for name in given if isinstance(given, dict) else ():
+        if name in RESERVED:
+            raise sections.document.error(
+                (*place, name),
+                f"a parameter cannot be called '{name}', which hpsearch itself uses",
+                "For one training seed for all trials: trial: {seed: 1}." if name == "seed" else "",
+                at_key=True,
+            )
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise sections.document.error(
+                (*place, name),
+                f"a parameter's name has letters, digits and '_', found {found(name)}",
+                at_key=True,
+            )
+    return set(given) if isinstance(given, dict) else set()
+
+
+def _value(
+    sections: Sections, settings: Settings, name: str, place: Place, value: Any = ...
+) -> Any:
+    """Check one value of a parameter; by default the value at `place`."""
+    if settings is not None:
+        return sections.field(settings, name, place, value)
+    constant = value is ...
+    value = sections.at(place) if constant else value
+    if isinstance(value, dict) or (constant and value is None):
+        raise sections.document.error(
+            place,
+            f"{key_path(place)} must be a number, text, true, false or a list, "
+            f"found {found(value)}",
+        )
+    return frozen(value)
+
+
+def _choice(sections: Sections, settings: Settings, place: Place, name: str) -> Choice:
     entry = sections.read(Values, place, f"{name}: {{values: [1, 2]}}")
     options = tuple(
-        sections.field(MLP.SETTINGS, name, (*place, "values", index), option)
+        _value(sections, settings, name, (*place, "values", index), option)
         for index, option in enumerate(sections.at(place)["values"])
     )
     try:
@@ -85,7 +133,7 @@ def _choice(sections: Sections, place: Place, name: str) -> Choice:
         raise sections.document.error((*place, key), f"{key_path(place)}: {error}") from None
 
 
-def _range(sections: Sections, place: Place, name: str) -> Real | Integer:
+def _range(sections: Sections, settings: Settings, place: Place, name: str) -> Real | Integer:
     document = sections.document
     given = sections.mapping(place, [item.name for item in fields(Range)] + ["values", "weights"])
     _check_scale_word(sections, (*place, "scale"))
@@ -126,7 +174,8 @@ def _range(sections: Sections, place: Place, name: str) -> Real | Integer:
             end, hint = "max", "1 itself is out of reach: end at a value below it, such as 0.999."
         raise document.error((*place, end), f"{key_path(place)}: {error}", hint) from None
     axis = Integer(scale, scale_name) if ints else Real(scale, scale_name)
-    _check_ends(sections, place, name, axis)
+    if settings is not None:
+        _check_ends(sections, settings, place, name, axis)
     return axis
 
 
@@ -148,9 +197,11 @@ def _check_scale_word(sections: Sections, place: Place) -> None:
         )
 
 
-def _check_ends(sections: Sections, place: Place, name: str, axis: Real | Integer) -> None:
+def _check_ends(
+    sections: Sections, settings: type, place: Place, name: str, axis: Real | Integer
+) -> None:
     """Refuse a range that leaves what the hyperparameter can be."""
-    schema = section_schema(MLP.SETTINGS)["properties"][name]
+    schema = section_schema(settings)["properties"][name]
     kinds = {part.get("type") for part in [schema, *schema.get("anyOf", [])]}
     if not kinds & {"number", "integer"}:
         known = schema.get("enum") or ["true", "false"]
@@ -168,4 +219,4 @@ def _check_ends(sections: Sections, place: Place, name: str, axis: Real | Intege
             at_key=True,
         )
     for end in ("min", "max"):
-        sections.field(MLP.SETTINGS, name, (*place, end))
+        sections.field(settings, name, (*place, end))

@@ -210,6 +210,16 @@ class Sections:
                 raise self.unknown((*place, key), known)
         return value
 
+    def choose(self, place: Place, label: str, options: Collection[str]) -> str:
+        """Return the word at `place`, which must be one of `options`."""
+        value = self.at(place)
+        if isinstance(value, str) and value in options:
+            return value
+        meant = nearest(value, list(options))
+        hint = f"Did you mean '{meant}'?" if meant else ""
+        text = f"{label} must be {one_of(options)}, found {found(value)}"
+        raise self.document.error(place, text, hint)
+
     def unknown(self, place: Place, known: Collection[str]) -> Exception:
         """Build the error for a key that does not exist at its place."""
         key, where = str(place[-1]), key_path(place[:-1])

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hpsearch.config.definitions import KEYS, SECTIONS, TRAINERS, Metric, Range, Top, Values
+from hpsearch.config.definitions import KEYS, SECTIONS, Metric, Range, Top, Values
 from hpsearch.config.reading import section_schema
+from hpsearch.nn.settings import Settings
+from hpsearch.objectives import OBJECTIVES, Objective
 from hpsearch.objectives.mlp import MLP
 from hpsearch.strategies import STRATEGIES
+
+ANY_VALUE = {"type": ["number", "string", "boolean", "array"]}
 
 
 def config_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of a config, for editors."""
-    settings = section_schema(MLP.SETTINGS)["properties"]
+    settings = section_schema(Settings)["properties"]
     top = section_schema(Top)["properties"]
     numbers, choice = section_schema(Range), section_schema(Values)
     metric, method = section_schema(Metric), _method_schema()
@@ -31,23 +35,16 @@ def config_schema() -> dict[str, Any]:
         **sections,
         "metric": {
             "description": metric["description"],
-            "anyOf": [{"enum": metric["properties"]["name"]["enum"]}, metric],
+            "anyOf": [{"type": "string", "minLength": 1}, metric],
         },
         "objective": {
-            "type": "object",
-            "description": "what is trained; its constants",
-            "properties": {
-                "trainer": {"description": "a built-in network", "enum": list(TRAINERS)},
-                **settings,
-            },
-            "required": ["trainer"],
-            "additionalProperties": False,
+            "description": "what a setting is measured by",
+            "anyOf": [_objective(cls) for cls in OBJECTIVES.values()],
         },
         "parameters": {
             "type": "object",
             "description": "what varies: a range, a list of values, or a plain value",
-            "properties": parameters,
-            "additionalProperties": False,
+            "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
         },
         "method": method,
     }
@@ -56,10 +53,36 @@ def config_schema() -> dict[str, Any]:
         "title": "hpsearch config",
         "type": "object",
         "properties": {key: properties[key] for key in KEYS},
-        "required": ["objective", "data", "parameters"],
+        "required": ["objective", "parameters"],
         "additionalProperties": False,
+        "if": {"properties": {"objective": {"required": ["trainer"]}}},
+        "then": {
+            "required": ["data"],
+            "properties": {
+                "parameters": {"properties": parameters, "additionalProperties": False},
+                "metric": {
+                    "anyOf": [
+                        {"enum": list(MLP.METRICS)},
+                        {"properties": {"name": {"enum": list(MLP.METRICS)}}, "type": "object"},
+                    ]
+                },
+            },
+        },
+        "else": {
+            "not": {"required": ["data"]},
+            "properties": {
+                "parameters": {"additionalProperties": {"anyOf": [ANY_VALUE, numbers, choice]}}
+            },
+        },
         "$defs": sections["data"].pop("$defs", {}),
     }
+
+
+def _objective(cls: type[Objective]) -> dict[str, Any]:
+    """Return the schema of the section `objective` for one objective."""
+    schema = section_schema(cls.SECTION)
+    settings = {} if cls.SETTINGS is None else section_schema(cls.SETTINGS)["properties"]
+    return {**schema, "properties": {**schema["properties"], **settings}}
 
 
 def _is_number(schema: Mapping[str, Any]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -22,7 +21,7 @@ def best_yaml(config: Config, result: Result, folder: Path, trials: int) -> str:
     """
     title = (
         f"# The best of {trials} trials of the run {config.name}: trial {result.trial}, "
-        f"{config.metric.name} {result.score:.4g}.\n"
+        f"{config.metric_name} {result.score:.4g}.\n"
         "# It trains that one setting again, from the same seed, to the same score.\n"
         "# The best of many is partly luck: with another trial.seed it may be a little worse.\n"
     )
@@ -87,8 +86,7 @@ def refined_yaml(
 
 def _sections(config: Config, folder: Path) -> dict[str, str]:
     """Write every section as in `config`, its data found from `folder` and split as before."""
-    data = _given(config.data, source=_source(config, folder), seed=config.objective.data.seed)
-    metric = _given(config.metric, name=config.metric.name, goal=config.goal)
+    metric = _given(config.metric, name=config.metric_name, goal=config.goal)
     constants = {
         name: value
         for name, value in config.objective.constants.items()
@@ -97,8 +95,8 @@ def _sections(config: Config, folder: Path) -> dict[str, str]:
     strategy = {"name": config.method, **_given(config.strategy)}
     lines = {
         "metric": metric,
-        "objective": {"trainer": "mlp", **constants},
-        "data": data,
+        "objective": {**config.objective.section(folder), **constants},
+        "data": config.objective.data_section(folder),
         "method": strategy if len(strategy) > 1 else config.method,
         "seed": config.seed,
         "budget": _given(config.budget),
@@ -106,18 +104,6 @@ def _sections(config: Config, folder: Path) -> dict[str, str]:
         "run": _given(config.run),
     }
     return {key: f"{key}: {dump(value)}" for key, value in lines.items() if value != {}}
-
-
-def _source(config: Config, folder: Path) -> str:
-    """Return the data's source as seen from `folder`."""
-    from hpsearch.data import DATASETS
-
-    if config.data.source in DATASETS:
-        return config.data.source
-    path = Path(config.objective.data.folder) / config.data.source
-    if Path(config.data.source).is_absolute():
-        return str(path)
-    return Path(os.path.relpath(path, folder.resolve())).as_posix()
 
 
 def _given(section: Any, **other: Any) -> dict[str, Any]:

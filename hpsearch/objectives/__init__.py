@@ -6,34 +6,28 @@ in the config's section `objective`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
+from hpsearch.objectives.base import Context, CrashedError, Objective, ObjectiveError
+from hpsearch.objectives.command import Command
 from hpsearch.objectives.mlp import MLP
-from hpsearch.trial import Params
+from hpsearch.objectives.python import PythonFunction
 
+__all__ = [
+    "OBJECTIVES",
+    "Context",
+    "CrashedError",
+    "Objective",
+    "ObjectiveError",
+    "from_spec",
+]
 
-class Objective(Protocol):
-    """Built from plain data in every worker, then asked for one trial after another."""
-
-    def prepare(self) -> None:
-        """Do once per worker what every trial needs: imports, reading the data."""
-
-    def evaluate(self, params: Params, seed: int) -> Iterator[Mapping[str, float]]:
-        """Yield every metric after each epoch; the last ones count.
-
-        params: what the trial varies; constants are the objective's own.
-        seed: the only source of chance.
-        """
-
-    def epochs(self, params: Params) -> int | None:
-        """Return how many epochs a trial may take; None where none are counted."""
-
-    def spec(self) -> dict[str, Any]:
-        """Return the plain data that `from_spec` builds an equal objective from."""
-
-
-OBJECTIVES: dict[str, type[MLP]] = {"trainer": MLP}
+OBJECTIVES: dict[str, type[Objective]] = {
+    "trainer": MLP,
+    "python": PythonFunction,
+    "command": Command,
+}
 
 
 def from_spec(kind: str, spec: Mapping[str, Any]) -> Objective:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from hpsearch.errors import DataError
+from hpsearch.fields import STRICT, OneOf, doc
 from hpsearch.nn.settings import Settings
+from hpsearch.objectives.base import Context, Metrics, seen_from
 from hpsearch.trial import Params
 
 if TYPE_CHECKING:
@@ -49,6 +51,15 @@ def load_split(source: DataSource) -> Split:
     return split(dataset, dict(source.fractions), stream(source.seed, "split"))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """The keys of `objective` for the built-in network, beside its hyperparameters."""
+
+    __pydantic_config__ = STRICT
+
+    trainer: Annotated[str, OneOf(("mlp",))] = doc("a built-in network")
+
+
 @dataclass(frozen=True)
 class MLP:
     """Train the built-in network with a trial's settings."""
@@ -56,9 +67,10 @@ class MLP:
     constants: Params
     data: DataSource
 
-    SETTINGS: ClassVar[type] = Settings
+    SECTION: ClassVar[type] = Section
+    SETTINGS: ClassVar[type | None] = Settings
     """One field per hyperparameter: its range, default and help."""
-    METRICS: ClassVar[dict[str, str]] = {
+    METRICS: ClassVar[Mapping[str, str]] = {
         "dev_error": "minimize",
         "dev_loss": "minimize",
         "dev_accuracy": "maximize",
@@ -67,6 +79,7 @@ class MLP:
         "train_accuracy": "maximize",
     }
     """What it reports after each epoch, and which way is better; the first is the default."""
+    NOT_FINITE: ClassVar[str] = "diverged"
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> MLP:
@@ -86,11 +99,56 @@ class MLP:
         """Return the number of epochs of a trial."""
         return self.settings(params).epochs
 
-    def prepare(self) -> None:
+    def section(self, folder: Path) -> dict[str, Any]:
+        """Return the objective's own keys in the config."""
+        return {"trainer": "mlp"}
+
+    def data_section(self, folder: Path) -> dict[str, Any]:
+        """Return the section `data` of a config that is in `folder`, with the same split."""
+        from hpsearch.data import DATASETS
+
+        data = self.data
+        source = data.source
+        if source not in DATASETS and not Path(source).is_absolute():
+            source = seen_from(folder, Path(data.folder) / source)
+        label = {} if data.label is None else {"label": data.label}
+        return {"source": source, **label, "split": dict(data.fractions), "seed": data.seed}
+
+    def identity(self) -> dict[str, Any]:
+        """Return what decides a result: the data, its bytes rather than its path."""
+        data = self.data
+        return {
+            "objective": {"trainer": "mlp"},
+            "data": {
+                "sha256": data.sha256,
+                "label": data.label,
+                "split": dict(data.fractions),
+                "seed": data.seed,
+            },
+        }
+
+    def sources(self) -> dict[str, str]:
+        """Return the hash of the data."""
+        return {self.data.source: self.data.sha256}
+
+    def folder(self) -> Path:
+        """Return the folder that the data's path starts from."""
+        return Path(self.data.folder)
+
+    def about(self) -> str:
+        """Say what is learned from how many examples."""
+        split = load_split(self.data)
+        sizes = [len(part.y) for part in (split.train, split.dev, split.test)]
+        return (
+            f"{self.data.source}: {sum(sizes)} examples (train {sizes[0]}, dev {sizes[1]}, "
+            f"test {sizes[2]}), {len(split.features)} features, {len(split.classes)} classes"
+        )
+
+    def prepare(self, names: Iterable[str]) -> None:
         """Read the data."""
         load_split(self.data)
 
-    def evaluate(self, params: Params, seed: int) -> Iterator[Mapping[str, float]]:
+    def evaluate(self, params: Params, context: Context) -> Iterator[Metrics]:
         """Train, and yield the metrics after each epoch; not finite when training diverged."""
         import numpy as np
 
@@ -98,7 +156,7 @@ class MLP:
 
         split = load_split(self.data)
         examples = (Examples(*split.train), Examples(*split.dev))
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(context.seed)
         for epoch in train(self.settings(params), *examples, len(split.classes), rng):
             yield {
                 "train_loss": epoch.train_loss,

@@ -1,0 +1,246 @@
+"""The user's own Python function: called with the parameters by name."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self
+
+from annotated_types import Ge, MinLen
+
+from hpsearch.errors import nearest
+from hpsearch.fields import STRICT, Matching, doc
+from hpsearch.objectives.base import Context, Metrics, ObjectiveError, base_folder, seen_from
+from hpsearch.objectives.reported import metrics_from
+from hpsearch.trial import Params
+
+TARGET = Matching(
+    r"[^:\s][^:]*:[A-Za-z_]\w*",
+    "a file or module and a function in it, such as train.py:score",
+)
+GIVEN = ("seed", "budget", "trial_dir")
+"""What a function gets when it has a parameter of that name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """The keys of `objective` for a Python function."""
+
+    __pydantic_config__ = STRICT
+
+    python: Annotated[str, TARGET] = doc("file.py:function or module:function")
+    folder: Annotated[str, MinLen(1)] | None = doc(
+        "where the code is found; by default the config's own folder", default=None
+    )
+    epochs: Annotated[int, Ge(1)] | None = doc("what the function gets as budget", default=None)
+
+
+@dataclass(frozen=True)
+class PythonFunction:
+    """Call a function of the user's, which returns a number or a dict, or yields one per epoch."""
+
+    target: str
+    base: str
+    """The config's folder; a file's path starts there, and modules are found there."""
+    constants: Params
+    budget: int | None
+    _loaded: list[Callable[..., Any]] = field(default_factory=list, compare=False)
+
+    SECTION: ClassVar[type] = Section
+    SETTINGS: ClassVar[type | None] = None
+    METRICS: ClassVar[Mapping[str, str]] = {}
+    NOT_FINITE: ClassVar[str] = "failed"
+
+    @classmethod
+    def build(cls, section: Section, folder: Path, constants: Params) -> Self:
+        """Build the objective from its section of the config."""
+        return cls(section.python, base_folder(folder, section.folder), constants, section.epochs)
+
+    @classmethod
+    def from_spec(cls, spec: Mapping[str, Any]) -> Self:
+        """Build the objective from plain data."""
+        return cls(**spec)
+
+    def spec(self) -> dict[str, Any]:
+        """Return the objective as plain data."""
+        return {
+            "target": self.target,
+            "base": self.base,
+            "constants": self.constants,
+            "budget": self.budget,
+        }
+
+    def section(self, folder: Path) -> dict[str, Any]:
+        """Return the objective's own keys in a config that is in `folder`."""
+        place = seen_from(folder, Path(self.base))
+        budget = {} if self.budget is None else {"epochs": self.budget}
+        return {"python": self.target, **({} if place == "." else {"folder": place}), **budget}
+
+    def data_section(self, folder: Path) -> dict[str, Any]:
+        """Return nothing: the code reads its own data."""
+        return {}
+
+    def identity(self) -> dict[str, Any]:
+        """Return what decides a result; the code itself may be mended between two commands."""
+        return {"objective": {"python": self.target, "epochs": self.budget}}
+
+    def sources(self) -> dict[str, str]:
+        """Return the hash of the function's file."""
+        path = self._path
+        if path is None or not path.is_file():
+            return {}
+        return {self.target.rpartition(":")[0]: hashlib.sha256(path.read_bytes()).hexdigest()}
+
+    def folder(self) -> Path:
+        """Return the config's folder."""
+        return Path(self.base)
+
+    def epochs(self, params: Params) -> int | None:
+        """Return the budget."""
+        return self.budget
+
+    def about(self) -> str:
+        """Say what is called."""
+        return f"the function {self.target}"
+
+    def problems(self, bounds: Mapping[str, tuple[Any, ...]]) -> Iterator[tuple[str, str]]:
+        """Yield nothing: only the function knows what clashes."""
+        yield from ()
+
+    def idle(self, bounds: Mapping[str, tuple[Any, ...]]) -> Iterator[tuple[str, str]]:
+        """Yield nothing: a parameter that the function does not take is an error."""
+        yield from ()
+
+    @property
+    def _path(self) -> Path | None:
+        """The function's file; None for a module."""
+        module = self.target.rpartition(":")[0]
+        return Path(os.path.normpath(Path(self.base) / module)) if module.endswith(".py") else None
+
+    def prepare(self, names: Iterable[str]) -> None:
+        """Import the function and check that it takes the parameters.
+
+        Raises:
+            ObjectiveError: no such file, module or function, an exception while importing, a
+                parameter that the function does not take, or one that nothing gives.
+        """
+        if self._loaded:
+            return
+        module_name, _, function_name = self.target.rpartition(":")
+        module = self._import(module_name)
+        function = getattr(module, function_name, None)
+        if not callable(function):
+            callables = [
+                name
+                for name, value in vars(module).items()
+                if inspect.isfunction(value) and not name.startswith("_")
+            ]
+            meant = nearest(function_name, callables)
+            hint = f"Did you mean '{meant}'? " if meant else ""
+            listed = ", ".join(callables) or "none"
+            raise ObjectiveError(
+                f"{module_name} has no function '{function_name}'\n{hint}Its functions: {listed}."
+            )
+        self._check_parameters(function, [*names, *self.constants])
+        self._loaded.append(function)
+
+    def _import(self, name: str) -> Any:
+        path = self._path
+        sys.path.insert(0, str(path.parent if path else self.base))
+        if path and not path.is_file():
+            near = {each.name: each for each in path.parent.glob("*.py")}
+            meant = nearest(path.name, list(near))
+            hint = f"\nDid you mean '{meant}'?" if meant else ""
+            raise ObjectiveError(f"there is no file {path}{hint}")
+        try:
+            if path is None:
+                return importlib.import_module(name)
+            spec = importlib.util.spec_from_file_location(path.stem, path)
+            assert spec is not None
+            assert spec.loader is not None
+            module = importlib.util.module_from_spec(spec)
+            sys.modules[path.stem] = module
+            spec.loader.exec_module(module)
+            return module
+        except BaseException as error:
+            import traceback
+
+            if isinstance(error, ModuleNotFoundError) and error.name:
+                package = error.name.split(".")[0]
+                where = "the config's folder" if package == name.split(".")[0] else "it"
+                advice = f"\nIs it installed beside hpsearch? Or is {where} the wrong folder?"
+            else:
+                advice = "\n" + "".join(traceback.format_tb(error.__traceback__)[-1:]).rstrip()
+            raise ObjectiveError(
+                f"importing {name} failed: {type(error).__name__}: {error}{advice}"
+            ) from None
+
+    def _check_parameters(self, function: Callable[..., Any], names: list[str]) -> None:
+        try:
+            parameters = inspect.signature(function).parameters
+        except (TypeError, ValueError):  # written in C, without a signature
+            return
+        any_name = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+        by_name = {
+            name: p
+            for name, p in parameters.items()
+            if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+        }
+        for name in names:
+            if name not in by_name and not any_name:
+                meant = nearest(name, list(by_name))
+                hint = f"Did you mean '{meant}'? " if meant else ""
+                raise ObjectiveError(
+                    f"the function {self.target} takes no parameter '{name}'\n"
+                    f"{hint}It takes: {', '.join(by_name) or 'none'}."
+                )
+        given = {*names, *GIVEN}
+        for name, parameter in parameters.items():
+            needed = parameter.default is parameter.empty
+            if parameter.kind is parameter.POSITIONAL_ONLY and needed:
+                raise ObjectiveError(
+                    f"the function {self.target} takes '{name}' by position only; "
+                    "parameters are given by name"
+                )
+            if name in by_name and needed and name not in given:
+                raise ObjectiveError(
+                    f"the function {self.target} needs '{name}', which is not under parameters"
+                )
+
+    def evaluate(self, params: Params, context: Context) -> Iterator[Metrics]:
+        """Call the function with the parameters, and what else it asks for."""
+        function = self._loaded[0]
+        arguments = {**self.constants, **params}
+        arguments.update(self._asked_for(function, arguments, context))
+        reported = function(**arguments)
+        if inspect.isgenerator(reported) or isinstance(reported, Iterator):
+            for each in reported:
+                yield metrics_from(each, context.metric)
+        else:
+            yield metrics_from(reported, context.metric)
+
+    def _asked_for(
+        self, function: Callable[..., Any], arguments: Params, context: Context
+    ) -> dict[str, Any]:
+        try:
+            names = inspect.signature(function).parameters
+        except (TypeError, ValueError):
+            return {}
+        wanted = names.keys() - arguments.keys()
+        found: dict[str, Any] = {}
+        if "seed" in wanted:
+            found["seed"] = context.seed
+        if "budget" in wanted and (
+            context.budget is not None or names["budget"].default is inspect.Parameter.empty
+        ):  # without epochs in the config the function's own default holds
+            found["budget"] = context.budget
+        if "trial_dir" in wanted:
+            found["trial_dir"] = context.made()
+        return found
