@@ -8,6 +8,9 @@ class HpsearchError(Exception):
 
     exit_code = 1
 
+    has_place = False
+    """Whether the text begins with a file and a line."""
+
 
 class UserError(HpsearchError):
     """A mistake in the config, the data or the command line; nothing was written."""

@@ -16,7 +16,7 @@ from hpsearch import __version__
 from hpsearch.config import Config
 
 
-def describe(config: Config, raw: bytes) -> dict[str, Any]:
+def describe(config: Config) -> dict[str, Any]:
     """Return what a run is made of: config, data and all that decides its trials."""
     return {
         "format": 1,
@@ -25,7 +25,7 @@ def describe(config: Config, raw: bytes) -> dict[str, Any]:
         "config": {
             "path": str(Path(config.document.name).resolve()),
             "folder": str(config.objective.folder()),
-            "sha256": hashlib.sha256(raw).hexdigest(),
+            "sha256": hashlib.sha256(config.document.raw).hexdigest(),
         },
         "sources": config.objective.sources(),
         "identity": config.identity(),

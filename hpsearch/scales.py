@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import decimal
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -177,7 +178,7 @@ class OneMinusLog:
         return _directed(value, _magnitude(1 - value) - 2, up=up)
 
 
-SCALES: dict[str, type[Linear] | type[Log] | type[OneMinusLog]] = {
+SCALES: dict[str, Callable[[float, float], Scale]] = {
     "linear": Linear,
     "log": Log,
     "one_minus_log": OneMinusLog,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -21,6 +24,7 @@ from hpsearch.seeds import stream, trial_seed
 from hpsearch.store import BEST, CONFIG, LEADERBOARD, PROVENANCE, TABLE, RunFolder
 from hpsearch.supervisor import Halt, Supervisor
 from hpsearch.trial import Result, Trial, ranked
+from hpsearch.yamlfile import dump
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -39,6 +43,8 @@ class Outcome:
     """Which limit ended it (trials, time, patience, failures), or `signal`."""
     signal: int | None = None
     """The signal that stopped it."""
+    beyond: int = 0
+    """Finished trials that do not count, as they lie beyond the trial that ended it."""
     failures: Sequence[Result] = ()
     """The failed trials in a row, where they ended the search."""
 
@@ -80,8 +86,10 @@ def _ending(config: Config) -> Ending:
     return Ending(config.goal, budget.limit, budget.patience, budget.failures)
 
 
-def load_run(folder: RunFolder, *, with_data: bool = True) -> Config:
+def load_run(folder: RunFolder, name: str | None = None, *, with_data: bool = True) -> Config:
     """Read the config of a run, which finds its data where the original did.
+
+    name: The run's name instead of its folder's.
 
     with_data: False to leave the data unread: a report needs none.
 
@@ -91,12 +99,23 @@ def load_run(folder: RunFolder, *, with_data: bool = True) -> Config:
     kept = folder.provenance().get("config")
     data_folder = kept.get("folder") if isinstance(kept, dict) else None
     where = Path(data_folder) if isinstance(data_folder, str) else folder.path
-    return load_config(folder.path / CONFIG, folder.name, where, with_data=with_data)
+    return load_config(folder.path / CONFIG, name or folder.name, where, with_data=with_data)
+
+
+def open_config(path: Path, name: str | None = None) -> Config:
+    """Read a config file; one that lies in its run's folder finds its data where the run did.
+
+    Raises:
+        UserError: anything wrong with the file or its data, with the place.
+    """
+    itself = RunFolder(path.absolute().parent)
+    if path.name == CONFIG and itself.exists() and itself.provenance():
+        return load_run(itself, name)
+    return load_config(path, name)
 
 
 def search(
     config: Config,
-    raw: bytes,
     folder: RunFolder,
     *,
     jobs: int,
@@ -107,7 +126,6 @@ def search(
 
     Args:
         config: The checked config.
-        raw: Its file's bytes, kept in the folder.
         folder: New, or of an earlier command with the same config.
         jobs: Trials at once.
         begin: Called with the trials that are already there; gives what to call with each new one.
@@ -121,7 +139,7 @@ def search(
         contextlib.closing(Halt()) as halt,
         contextlib.closing(supervise(config, folder, halt)) as supervisor,
     ):
-        return _search(config, raw, folder, supervisor, halt, jobs=jobs, begin=begin, warn=warn)
+        return _search(config, folder, supervisor, halt, jobs=jobs, begin=begin, warn=warn)
 
 
 def supervise(config: Config, folder: RunFolder, halt: Halt) -> Supervisor:
@@ -151,7 +169,6 @@ def supervise(config: Config, folder: RunFolder, halt: Halt) -> Supervisor:
 
 def _search(
     config: Config,
-    raw: bytes,
     folder: RunFolder,
     supervisor: Supervisor,
     halt: Halt,
@@ -166,11 +183,11 @@ def _search(
                 f"the last line of the record was torn ({record.torn} bytes) and cut off: "
                 "its trial had not been announced and runs again"
             )
-        provenance = _open(config, raw, folder)
+        provenance = _open(config, folder)
         changed = _changed_sources(config, provenance)
         if changed and record.results:
             warn(f"{', '.join(changed)} changed after the first trials ran; they stay as they are")
-        past = sum(each.get("seconds", 0.0) for each in provenance["sessions"])
+        past = time_spent(provenance["sessions"], record.results)
         this = session(jobs)
         before = sorted(record.results, key=lambda result: result.trial)
         loop = _Loop(config, folder, supervisor, halt, before, jobs, past)
@@ -186,7 +203,8 @@ def _search(
     reason = "signal" if loop.signal else loop.ended or "trials"
     new = len(results) - len(counted(config, before))
     failures = loop.ending.failed_in_a_row if reason == "failures" else ()
-    return Outcome(results, max(new, 0), reason, loop.signal, failures)
+    beyond = len(loop.results) - len(results)
+    return Outcome(results, max(new, 0), reason, loop.signal, beyond, failures)
 
 
 class _Loop:
@@ -202,7 +220,9 @@ class _Loop:
         jobs: int,
         past: float,
     ) -> None:
-        self.config, self.folder, self.supervisor, self.jobs = config, folder, supervisor, jobs
+        self.config, self.folder, self.supervisor = config, folder, supervisor
+        limit = config.budget.limit
+        self.jobs = jobs if limit is None else max(1, min(jobs, limit - len(before)))
         self.results = [replace(result, curve={}) for result in before]
         self.ending = _ending(config)
         for result in before:
@@ -212,8 +232,8 @@ class _Loop:
         self.halt = halt
         self.signal: int | None = None
         self.past, self.started = past, time.monotonic()
-        limit = config.budget.seconds
-        self.deadline = None if limit is None else self.started + limit - past
+        seconds = config.budget.seconds
+        self.deadline = None if seconds is None else self.started + seconds - past
 
     @property
     def elapsed(self) -> float:
@@ -244,11 +264,13 @@ class _Loop:
                 self.halt.set()
 
     def _stop(self, number: int) -> None:
-        if self.signal is not None:  # asked twice: the record is on disk, so just go
-            import os
-
+        if (
+            number == signal.SIGINT and self.signal == number
+        ):  # Ctrl-C twice: the record is on disk, so go
+            if sys.stderr.isatty():
+                os.write(2, b"\x1b[?25h\n")  # the live display hides the cursor
             os._exit(128 + number)
-        self.signal = number
+        self.signal = number if self.signal is None else self.signal
         self.halt.set()
 
     def _wave(self, watch: Watch, work: Iterator[Work], jobs: int) -> None:
@@ -283,8 +305,8 @@ class _Loop:
         seen = tuple(self.results)
         number, limit = 0, self.config.budget.limit
         while limit is None or number < limit:
-            if self.halt.is_set() or self.ended:
-                return
+            if self.halt.is_set() or self.ended or self.again:
+                return  # a lost trial runs first: nothing after it counts before it is known
             if number not in self.done:
                 trial = suggest(self.config, seen, number)
                 if trial is None:
@@ -303,7 +325,9 @@ def _signals(stop: Callable[[int], None]) -> Iterator[None]:
 
     before: dict[int, Any] = {}
     with contextlib.suppress(ValueError):  # only the main thread may handle signals
-        before = {number: signal.signal(number, handle) for number in SIGNALS}
+        for each in SIGNALS:
+            if signal.getsignal(each) is not signal.SIG_IGN:  # as under nohup
+                before[each] = signal.signal(each, handle)
     try:
         yield
     finally:
@@ -311,13 +335,13 @@ def _signals(stop: Callable[[int], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _open(config: Config, raw: bytes, folder: RunFolder) -> dict[str, Any]:
+def _open(config: Config, folder: RunFolder) -> dict[str, Any]:
     """Make the folder this config's, or make sure that it is; return its provenance."""
     provenance = folder.provenance()
     if not folder.exists():
-        provenance = describe(config, raw)
+        provenance = describe(config)
         folder.write_provenance(provenance)
-        folder.write(CONFIG, raw)  # last: a folder with a config is a run
+        folder.write(CONFIG, config.document.raw)  # last: a folder with a config is a run
         return provenance
     if "identity" not in provenance:
         raise MachineError(
@@ -327,15 +351,34 @@ def _open(config: Config, raw: bytes, folder: RunFolder) -> dict[str, Any]:
     changes = list(_differences(provenance["identity"], config.identity()))
     if changes:
         listed = "\n".join(f"    {change}" for change in changes[:10])
+        more = f"\n    and {len(changes) - 10} more" if len(changes) > 10 else ""
         raise UserError(
-            f"{folder.path} holds a run of a different config:\n{listed}\n"
+            f"{folder.path} holds a run of a different config:\n{listed}{more}\n"
             "Choose another name with --name, or delete that folder if you no longer need it."
         )
-    if (folder.path / CONFIG).read_bytes() != raw:
-        fresh = describe(config, raw)
+    if (folder.path / CONFIG).read_bytes() != config.document.raw:
+        fresh = describe(config)
         provenance["config"] = fresh["config"]
-        folder.write(CONFIG, raw)
+        folder.write(CONFIG, config.document.raw)
     return provenance
+
+
+def time_spent(sessions: list[dict[str, Any]], results: Sequence[Result]) -> float:
+    """Return the seconds that earlier commands searched.
+
+    One that was killed could not say how long; it lasted until its last trial ended, at least.
+    """
+    starts = [datetime.fromisoformat(each["started"]) for each in sessions]
+    ends = [
+        datetime.fromisoformat(result.started) + timedelta(seconds=result.seconds)
+        for result in results
+    ]
+    spent = 0.0
+    for i, start in enumerate(starts):
+        following = starts[i + 1] if i + 1 < len(starts) else datetime.max.replace(tzinfo=UTC)
+        last = max((end for end in ends if start <= end < following), default=start)
+        spent += max(sessions[i].get("seconds", 0.0), (last - start).total_seconds())
+    return spent
 
 
 def _changed_sources(config: Config, provenance: dict[str, Any]) -> list[str]:
@@ -349,13 +392,42 @@ def _differences(old: Any, new: Any, place: str = "") -> Iterator[str]:
     """Yield `place: old -> new` for every part in which two plain values differ."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in dict.fromkeys([*old, *new]):
-            yield from _differences(old.get(key), new.get(key), f"{place}.{key}".lstrip("."))
+            inner = f"{place}.{key}".lstrip(".")
+            if inner == "data.sha256" and old.get(key) != new.get(key):
+                yield "the data file has changed since the run began"
+            elif inner != "order" or old.get("parameters") == new.get("parameters"):
+                yield from _differences(old.get(key), new.get(key), inner)
     elif old != new:
         yield f"{place}: {_short(old)} -> {_short(new)}"
 
 
 def _short(value: Any) -> str:
-    return "not there" if value is None else str(value)[:60]
+    text = "not there" if value is None else dump(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def best_of_parent(config: Config, folder: RunFolder) -> tuple[str, int, float] | None:
+    """Return the name, best trial and best score of the run that a run refines, if it is there."""
+    parent = RunFolder(folder.path.parent / config.parent) if config.parent else None
+    if parent is None or not parent.exists() or not config.space.axes:
+        return None
+    measured = parent.provenance().get("identity", {}).get("metric")
+    if measured != {"name": config.metric_name, "goal": config.goal}:
+        return None
+    best = ranked(parent.results(), config.goal)[:1]
+    if not best or best[0].score is None:
+        return None
+    return parent.name, best[0].trial, best[0].score
+
+
+def changed_since_parent(config: Config, folder: RunFolder) -> list[str]:
+    """Return the files that are others than when the run that this one comes from began."""
+    if not config.parent:
+        return []
+    sources = RunFolder(folder.path.parent / config.parent).provenance().get("sources", {})
+    before = {Path(name).name: content for name, content in sources.items()}
+    now = {Path(name).name: content for name, content in config.objective.sources().items()}
+    return [name for name, content in now.items() if before.get(name, content) != content]
 
 
 def write_tables(config: Config, folder: RunFolder, results: list[Result]) -> None:
@@ -365,7 +437,9 @@ def write_tables(config: Config, folder: RunFolder, results: list[Result]) -> No
     folder.write(TABLE, table + "\n")
     folder.write(LEADERBOARD, leaderboard_page(config, results))
     best = ranked(results, config.goal)[:1]
-    if best and best[0].score is not None:
+    if not best or best[0].score is None:
+        folder.remove(BEST)
+    else:
         text = best_yaml(config, best[0], folder.path, len(results))
         folder.write(BEST, text)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -33,7 +34,7 @@ LOG = "log.txt"
 def encode(result: Result) -> bytes:
     """Write a result as one line of strict JSON whose last member is a checksum of the rest."""
     record = {"format": FORMAT, **asdict(result)}
-    body = json.dumps(record, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
+    body = json.dumps(record, allow_nan=False, separators=(",", ":")).encode()
     return b'%s,"checksum":"%08x"}\n' % (body[:-1], zlib.crc32(body[:-1]))
 
 
@@ -72,7 +73,7 @@ class RunFolder:
     """One run's folder, to read or, inside `claim`, to write."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = path.absolute() if path.name in ("", "..") else path
         self._record: int | None = None
 
     @property
@@ -180,9 +181,12 @@ class RunFolder:
             return True
         if not self.path.exists() or self.exists():
             return False
-        # A run that was killed while it was made has no config yet.
+        # A run that was killed while it was made has no config and no trial yet.
         made_first = {RECORD, PROVENANCE, _beside(PROVENANCE), _beside(CONFIG)}
-        return not {path.name for path in self.path.iterdir()} <= made_first
+        there = {path.name: path for path in self.path.iterdir()}
+        return not there.keys() <= made_first or (
+            RECORD in there and there[RECORD].stat().st_size > 0
+        )
 
     def append(self, result: Result) -> None:
         """Add a result to the record; when this returns it is on disk.
@@ -196,15 +200,27 @@ class RunFolder:
         try:
             written = os.write(self._record, line)
             if written != len(line):
-                raise OSError(28, "No space left on device")
-            os.fsync(self._record)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            _sync(self._record)
         except OSError as error:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._record, before)
-            raise _machine(error, self.path / RECORD) from None
+            raise MachineError(
+                f"{self.path / RECORD}: {error.strerror}; no announced trial is lost, and the "
+                "same command goes on when this is mended"
+            ) from None
+
+    def remove(self, name: str) -> None:
+        """Remove a file of the folder, if it is there."""
+        with contextlib.suppress(OSError):
+            (self.path / name).unlink()
 
     def write(self, name: str, content: str | bytes) -> None:
-        """Replace a file of the folder as a whole: a reader sees the old one or the new one."""
+        """Replace a file of the folder as a whole: a reader sees the old one or the new one.
+
+        Raises:
+            MachineError: it could not be written; the old one is untouched.
+        """
         path = self.path / name
         beside = self.path / _beside(name)
         data = content.encode() if isinstance(content, str) else content
@@ -212,7 +228,7 @@ class RunFolder:
             with beside.open("wb") as file:
                 file.write(data)
                 file.flush()
-                os.fsync(file.fileno())
+                _sync(file.fileno())
             os.replace(beside, path)
             folder = os.open(self.path, os.O_RDONLY)
             try:
@@ -239,7 +255,16 @@ class RunFolder:
 
     def write_provenance(self, content: Mapping[str, Any]) -> None:
         """Replace what is known of how the run came about."""
-        self.write(PROVENANCE, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        self.write(PROVENANCE, json.dumps(content, indent=2) + "\n")
+
+
+def _sync(descriptor: int) -> None:
+    """Have what was written reach the disk; on macOS fsync alone stops at the drive's cache."""
+    full = getattr(fcntl, "F_FULLFSYNC", None)
+    if full is None:
+        os.fsync(descriptor)
+    else:
+        fcntl.fcntl(descriptor, full)
 
 
 def _beside(name: str) -> str:
@@ -248,7 +273,7 @@ def _beside(name: str) -> str:
 
 
 def _machine(error: OSError, path: Path) -> MachineError:
-    return MachineError(f"{path}: {error.strerror}; no announced trial is lost")
+    return MachineError(f"{path}: {error.strerror}")
 
 
 def find_run(runs: Path, name: str | None) -> RunFolder:
@@ -269,7 +294,7 @@ def find_run(runs: Path, name: str | None) -> RunFolder:
         candidates.insert(0, RunFolder(runs / name))
     for folder in candidates:
         if folder.exists():
-            return RunFolder(folder.path.resolve()) if folder.path.name in ("", "..") else folder
+            return folder
     names = [folder.name for folder in known]
     meant = nearest(name, names)
     hint = f"Did you mean '{meant}'? " if meant else ""

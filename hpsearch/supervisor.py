@@ -19,8 +19,8 @@ from typing import Any, Protocol
 from hpsearch.errors import MachineError, UserError
 from hpsearch.trial import Result, Trial
 
-START_LIMIT = 60.0
-"""Seconds for a child's imports and its reading of the data."""
+START_LIMIT = 300.0
+"""Seconds for a child's imports, and for reading data that may be large."""
 STARTS = 3
 """How often a child is started before the machine is to blame."""
 LOG_PART = 1 << 18
@@ -184,8 +184,15 @@ class Child:
                 self._check_memory(self._memory)
         line, self._buffer = self._buffer.split(b"\n", 1)
         self._drain_log()
-        answer: dict[str, Any] = json.loads(line)
+        try:
+            answer: dict[str, Any] = json.loads(line)
+        except ValueError:
+            raise ChildEndedError("the trial wrote into the pipe of its worker") from None
         return answer
+
+    def is_alive(self) -> bool:
+        """Tell whether the process still runs."""
+        return self._process.poll() is None
 
     def _read_log(self) -> bool:
         data = os.read(self._printed.fileno(), 1 << 16)
@@ -218,7 +225,7 @@ class Child:
         self._drain_log()
         code = self._process.poll()
         if code is not None and code < 0:
-            return f"the trial's process was ended by {signal.Signals(-code).name}"
+            return f"the trial's process was ended by {signal_name(-code)}"
         return f"the trial's process ended with exit code {code}"
 
     def end(self) -> None:
@@ -235,6 +242,14 @@ class Child:
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
+
+
+def signal_name(number: int) -> str:
+    """Name a signal; the real-time ones have none."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def memory_used(process: int) -> int:
@@ -289,6 +304,7 @@ class Supervisor:
         self._places = places
         self._halt = halt
         self._idle: list[Child] = []
+        self._running = 0
         self._lock = threading.Lock()
 
     def warm_up(self) -> None:
@@ -301,6 +317,16 @@ class Supervisor:
         self._give_back(self._take())
 
     def run(self, trial: Trial, epochs: int | None, attempt: int = 1) -> Result | None:
+        """As `_run`; `close` waits for it."""
+        with self._lock:
+            self._running += 1
+        try:
+            return self._run(trial, epochs, attempt)
+        finally:
+            with self._lock:
+                self._running -= 1
+
+    def _run(self, trial: Trial, epochs: int | None, attempt: int) -> Result | None:
         """Run one trial to its end, whatever that is; None when the search was halted before.
 
         epochs: What the trial may take.
@@ -323,9 +349,6 @@ class Supervisor:
         began = time.monotonic()
         try:
             answer = child.ask(request, self._timeout)
-        except HaltedError:
-            child.end()
-            return None
         except TimedOutError:
             child.end()
             text = f"not finished within {self._timeout:g} s"
@@ -333,6 +356,11 @@ class Supervisor:
         except ChildEndedError as ended:
             child.end()
             answer = {"status": "crashed", "message": str(ended)}
+        except BaseException as error:
+            child.end()
+            if isinstance(error, HaltedError):
+                return None
+            raise
         else:
             self._give_back(child)
         printed = child.log.content()
@@ -370,9 +398,14 @@ class Supervisor:
         """
         if self._halt.is_set():
             raise HaltedError
-        with self._lock:
-            if self._idle:
-                return self._idle.pop()
+        while True:
+            with self._lock:
+                child = self._idle.pop() if self._idle else None
+            if child is None:
+                break
+            if child.is_alive():
+                return child
+            child.end()  # it died while it had nothing to do, which is no trial's fault
         text = ""
         for _ in range(STARTS):
             try:
@@ -384,7 +417,11 @@ class Supervisor:
         raise MachineError(f"a worker could not start, in {STARTS} attempts: {text}")
 
     def close(self) -> None:
-        """End the idle children; call it when no trial runs any more."""
+        """Halt what still runs, and end every child."""
+        self._halt.set()
+        deadline = time.monotonic() + 2 * GRACE + START_LIMIT
+        while self._running and time.monotonic() < deadline:
+            time.sleep(0.01)
         with self._lock:
             idle, self._idle = self._idle, []
         for child in idle:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,8 @@ class Document:
     """dict, list, str, int, float, bool or None; every dict has text keys."""
     keys: dict[Place, Mark] = field(default_factory=dict)
     values: dict[Place, Mark] = field(default_factory=dict)
+    raw: bytes = b""
+    """The file as it was read, so that what is kept is what was checked."""
 
     def error(self, place: Place, text: str, hint: str = "", *, at_key: bool = False) -> UserError:
         """Build the error that points at `place`, or at the nearest enclosing thing in the file.
@@ -71,7 +73,9 @@ def pointed(name: str, lines: list[str], mark: Mark, text: str, hint: str = "") 
         margin = "".join(c if c == "\t" else " " for c in line[:start])
         number = str(mark.line)
         message += f"\n    {number} | {line}\n    {' ' * len(number)} | {margin}{'^' * length}"
-    return UserError(f"{message}\n{hint}" if hint else message)
+    error = UserError(f"{message}\n{hint}" if hint else message)
+    error.has_place = True
+    return error
 
 
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
@@ -199,14 +203,14 @@ def parse_yaml(raw: bytes, name: str) -> Document:
         where = loader.get_mark()
         mark = Mark(where.line + 1, where.column + 1, 1)
         raise pointed(name, lines, mark, "not valid YAML: no such character or version") from None
-    document = Document(name, lines, None)
+    document = Document(name, lines, None, raw=raw)
     if root is None:
         return document
     try:
         value = _value(root, (), document)
     except _RefusedError as refused:
         raise pointed(name, lines, refused.mark, str(refused), refused.hint) from None
-    return Document(name, lines, value, document.keys, document.values)
+    return replace(document, value=value)
 
 
 def _unprintable(name: str, text: str, before: str, problem: str, hint: str) -> UserError:

@@ -117,7 +117,7 @@ def test_help_is_there_before_anything_heavy_is_imported() -> None:
     [
         (["nonsense"], "No such command 'nonsense'"),
         (["run"], "Missing argument 'CONFIG'"),
-        (["run", "tiny.yaml", "--jobs", "0"], "0 must be at least 1, or -1 for one per core"),
+        (["run", "tiny.yaml", "--jobs", "0"], "0 must be from 1 to 10000, or -1 for one per core"),
         (["run", "tiny.yaml", "--jobs", "two"], "'two' is not a valid integer"),
         (["report", "--format", "pdf"], "'pdf' is not one of 'text', 'markdown'"),
         (["report", "--top", "0"], "0 is not in the range"),
@@ -222,7 +222,7 @@ def test_without_a_terminal_progress_is_plain_lines_on_stderr(command: Command) 
     )
     assert re.match(r"1/6 trials, \d+s left: best dev_error", progress[0])
     assert "Wrote runs/tiny/" in done.stderr
-    assert "Next: hpsearch refine tiny" in done.stderr
+    assert "Next:\n  hpsearch refine tiny\n" in done.stderr
     assert "trials" not in done.stdout
     assert done.stdout.splitlines()[0].startswith("rank  trial")
 
@@ -242,8 +242,7 @@ def test_quiet_says_nothing_at_all(command: Command, tmp_path: Path) -> None:
 
 def test_the_hint_for_what_to_do_next_finds_the_run_where_it_is(command: Command) -> None:
     done = command("run", "tiny.yaml", "--runs-dir", "my runs")
-    (hint,) = [line for line in done.stderr.splitlines() if line.startswith("Next: ")]
-    assert hint == "Next: hpsearch refine tiny --runs-dir 'my runs'"
+    assert done.stderr.endswith("Next:\n  hpsearch refine tiny --runs-dir 'my runs'\n")
     assert command("report", "tiny", "--runs-dir", "my runs").returncode == 0
 
 
@@ -291,7 +290,7 @@ def test_on_a_terminal_a_live_display_goes_and_the_result_stays(folder: Path) ->
     lines = left.splitlines()
     assert lines[0].startswith("rank  trial")
     assert "Wrote runs/tiny/" in left
-    assert "Next: hpsearch refine tiny" in left
+    assert lines[-2:] == ["Next:", "  hpsearch refine tiny"]
 
 
 def test_results_can_be_redirected_while_the_progress_is_watched(folder: Path) -> None:
@@ -339,7 +338,7 @@ def test_no_line_of_a_leaderboard_is_wider_than_the_terminal(folder: Path, colum
     assert max(map(len, shown)) <= columns
     code, seen = in_terminal(folder, "report", "--sort", "seconds", columns=columns)
     assert code == 0
-    table = seen.split("\n... and 2 more: hpsearch report --all\n")
+    table = seen.split("\n... and 2 more: hpsearch report --all --sort seconds\n")
     assert max(map(len, table[0].splitlines())) <= columns
     assert "seconds" in table[0]
     assert "digits (12 trials): the score is dev_error, to minimize" in table[1]

@@ -69,7 +69,10 @@ def finished(folder: Path) -> int:
 
 def children(process: subprocess.Popen[str]) -> list[int]:
     listed = subprocess.run(
-        ["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=False
+        ["pgrep", "-P", str(process.pid), "-f", "hpsearch.child"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return [int(number) for number in listed.stdout.split()]
 
@@ -198,7 +201,7 @@ def busy(number: int) -> bool:
 
 def test_a_trial_that_hangs_is_ended_at_its_timeout(start: Start, tmp_path: Path) -> None:
     config = CONFIG.replace("trials: 40", "trials: 2").replace("epochs: 20", "epochs: 100000")
-    (tmp_path / "search.yaml").write_text(config + "trial: {timeout: 4s}\n")
+    (tmp_path / "search.yaml").write_text(config + "trial: {timeout: 10s}\n")
     process = start("run", "search.yaml", "-j", "2")
     wait_for(lambda: len(children(process)) == 2)
     for worker in children(process):
@@ -207,7 +210,7 @@ def test_a_trial_that_hangs_is_ended_at_its_timeout(start: Start, tmp_path: Path
     _, stderr = process.communicate(timeout=60)
     results = RunFolder(tmp_path / "runs" / "search").results()
     assert [result.status for result in results] == ["timeout", "timeout"]
-    assert results[0].message == "not finished within 4 s"
+    assert results[0].message == "not finished within 10 s"
     assert process.returncode == 1, stderr
 
 

@@ -274,7 +274,7 @@ def refine(tmp_path: Path) -> Refine:
 
 def store(folder: RunFolder, config: Config, text: str, results: list[Result]) -> None:
     with folder.claim():
-        folder.write_provenance(describe(config, text.encode()))
+        folder.write_provenance(describe(config))
         folder.write(CONFIG, text)
         for result in results:
             folder.append(result)

@@ -27,7 +27,7 @@ class Group(click.Group):
         try:
             return super().invoke(ctx)
         except HpsearchError as error:
-            click.echo(f"hpsearch: {error}" if _is_bare(error) else str(error), err=True)
+            click.echo(str(error) if error.has_place else f"hpsearch: {error}", err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             ctx.exit(130)
@@ -41,11 +41,6 @@ class Group(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """List the commands in the order in which they are used."""
         return list(self.commands)
-
-
-def _is_bare(error: HpsearchError) -> bool:
-    """Tell whether the text does not begin with a place in a file."""
-    return ":" not in str(error).split(" ", 1)[0]
 
 
 @click.group(

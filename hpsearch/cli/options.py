@@ -29,8 +29,10 @@ quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress, no
 
 
 def _check_jobs(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:
-    if value is not None and value < 1 and value != -1:
-        raise click.BadParameter(f"{value} must be at least 1, or -1 for one per core.", ctx, param)
+    if value is not None and value != -1 and not 1 <= value <= 10_000:
+        raise click.BadParameter(
+            f"{value} must be from 1 to 10000, or -1 for one per core.", ctx, param
+        )
     return value
 
 

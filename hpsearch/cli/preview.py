@@ -26,10 +26,10 @@ def preview(config: Path, trials: int) -> None:
     Shows the first trials, a histogram of each parameter's draws along its own scale, and what is
     probably not meant.
     """
-    from hpsearch.config import load_config
     from hpsearch.preview import draws_table, first_trials, summary
+    from hpsearch.search import open_config
 
-    loaded = load_config(config)
+    loaded = open_config(config)
     click.echo(summary(loaded))
     if loaded.space.axes:
         click.echo()

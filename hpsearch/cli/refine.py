@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +18,9 @@ from hpsearch.cli.options import (
     quiet_option,
     runs_option,
 )
+
+if TYPE_CHECKING:
+    from hpsearch.config import Config
 
 
 @click.command(short_help="Search the smaller box around the best trials of a run.")
@@ -61,34 +67,48 @@ def refine(
     from hpsearch.yamlfile import parse_yaml
 
     folder = find_run(runs, name)
-    child = _free_name(runs, folder.name) if new_name is None else _checked(new_name)
-    target = RunFolder(runs / child)
-    place = write.parent if write else target.path
-    text = refined(load_run(folder), folder.results(), place, name=child, top=top, trials=trials)
-    raw = text.encode()
-    document = parse_yaml(raw, str(write or target.path / CONFIG))
+    parent, results = load_run(folder), folder.results()
+
+    def narrowed(child: str) -> Config:
+        place = write.parent if write else runs / child
+        text = refined(parent, results, place, name=child, top=top, trials=trials)
+        document = parse_yaml(text.encode(), str(write or runs / child / CONFIG))
+        return build_config(document, child, child, place)
+
+    if new_name is not None:
+        config = narrowed(_checked(new_name))
+    else:
+        config = next(each for each in map(narrowed, _names(folder.name)) if _fits(each, runs))
+    text = config.document.raw.decode()
     if write:
-        _check_place(write)
-        build_config(document, child, child, place)
         _write(write, text)
         if not quiet:
             command = for_runs(f"hpsearch run {shlex.quote(str(write))}", runs)
-            click.echo(f"Wrote {write}. To run it: {command}", err=True)
+            click.echo(f"Wrote {write}. To run it:\n  {command}", err=True)
         return
-    config = build_config(document, child, child, place)
-    if not quiet:
+    target = RunFolder(runs / config.name)
+    if not quiet and not target.exists():
         click.echo(text)
-    run_search(config, raw, target, jobs, quiet=quiet)
+    run_search(config, target, jobs, quiet=quiet)
 
 
-def _free_name(runs: Path, parent: str) -> str:
-    """Return `NAME-refined`, `NAME-refined-2` and so on: the first that is free."""
+def _names(parent: str) -> Iterator[str]:
+    """Yield `NAME-refined`, `NAME-refined-2` and so on."""
     stem = re.sub(r"-refined(-[0-9]+)?$", "", parent)[:80]
-    number, name = 1, f"{stem}-refined"
-    while (runs / name).exists():
-        number += 1
-        name = f"{stem}-refined-{number}"
-    return name
+    yield f"{stem}-refined"
+    for number in itertools.count(2):
+        yield f"{stem}-refined-{number}"
+
+
+def _fits(config: Config, runs: Path) -> bool:
+    """Tell whether a name is free, or is this very refinement's, which then goes on."""
+    from hpsearch.store import CONFIG
+
+    folder = runs / config.name
+    try:
+        return (folder / CONFIG).read_bytes() == config.document.raw
+    except OSError:
+        return not folder.exists()
 
 
 def _checked(name: str) -> str:
@@ -100,13 +120,6 @@ def _checked(name: str) -> str:
     return name
 
 
-def _check_place(path: Path) -> None:
-    from hpsearch.errors import UserError
-
-    if not path.parent.is_dir():
-        raise UserError(f"{path}: there is no folder {path.parent}")
-
-
 def _write(path: Path, text: str) -> None:
     from hpsearch.errors import UserError
 
@@ -115,5 +128,7 @@ def _write(path: Path, text: str) -> None:
             file.write(text)
     except FileExistsError:
         raise UserError(f"{path} exists already; choose another file") from None
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no folder {path.parent}") from None
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from None

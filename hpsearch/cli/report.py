@@ -58,7 +58,7 @@ def report(
     if sort is not None:
         table = sort_table(table, sort)
     if name == "text":
-        arguments = shlex.join([*names, "--all"])
+        arguments = shlex.join([*names, "--all", *(["--sort", sort] if sort else [])])
         show_table(table, None if everything else top or 10, for_runs(arguments, runs))
         _closing_words(shown)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from hpsearch.search import Outcome
     from hpsearch.store import RunFolder
 
+CONFIG_NAME = "config.yaml"
+
 TOP = 10
 """How many rows of the leaderboard a finished run prints."""
 
@@ -35,25 +38,20 @@ def run(config: Path, name: str | None, jobs: int | None, runs: Path, quiet: boo
 
     The same command again goes on where an interrupted run stopped, or says that it is complete.
     """
-    from hpsearch.config import load_config
-    from hpsearch.search import load_run
-    from hpsearch.store import CONFIG, RunFolder
+    from hpsearch.search import open_config
+    from hpsearch.store import RunFolder
 
-    itself = RunFolder(config.parent)
-    if config.name == CONFIG and itself.exists() and itself.provenance() and name is None:
-        run_search(load_run(itself), config.read_bytes(), itself, jobs, quiet=quiet)
-        return
-    loaded = load_config(config, name)
-    run_search(loaded, config.read_bytes(), RunFolder(runs / loaded.name), jobs, quiet=quiet)
+    loaded = open_config(config, name)
+    itself = RunFolder(config.absolute().parent)
+    own = itself.exists() and itself.name == loaded.name and config.name == CONFIG_NAME
+    run_search(loaded, itself if own else RunFolder(runs / loaded.name), jobs, quiet=quiet)
 
 
-def run_search(
-    config: Config, raw: bytes, folder: RunFolder, jobs: int | None, *, quiet: bool
-) -> None:
+def run_search(config: Config, folder: RunFolder, jobs: int | None, *, quiet: bool) -> None:
     """Search, show how it goes, print the leaderboard, and end with the right exit code."""
     from hpsearch.cli.progress import show_progress
     from hpsearch.runner import core_count
-    from hpsearch.search import search
+    from hpsearch.search import changed_since_parent, search
 
     count = config.run.jobs if jobs is None else jobs
 
@@ -63,9 +61,10 @@ def run_search(
     if not quiet:
         for name, text in config.traps():
             warn(f"{name}: {text}" if name else text)
+        for source in changed_since_parent(config, folder):
+            warn(f"{source} has changed since the run {config.parent}, so scores will differ")
     outcome = search(
         config,
-        raw,
         folder,
         jobs=core_count() if count == -1 else count,
         begin=lambda before: show_progress(config, before, quiet=quiet),
@@ -79,22 +78,22 @@ def run_search(
 def _show_leaderboard(config: Config, outcome: Outcome, folder: RunFolder) -> None:
     from hpsearch.cli.report import show_table
     from hpsearch.report import leaderboard
-    from hpsearch.search import LUCK, run_of
+    from hpsearch.search import run_of
 
     if outcome.results:
         table = leaderboard([run_of(config, outcome.results)])
         show_table(table, TOP, for_runs(f"{folder.name} --all", folder.path.parent))
         click.echo()
-    done = len(outcome.results)
+    done = trials_text(len(outcome.results))
     if outcome.signal is not None:
+        command = f"hpsearch run {shlex.quote(str(folder.path / CONFIG_NAME))}"
         click.echo(
-            f"Stopped after {done} trials, which are kept in {folder.path}. "
-            f"To go on: hpsearch run {folder.path / 'config.yaml'}",
-            err=True,
+            f"Stopped after {done}, kept in {folder.path}/. To go on:\n  {command}", err=True
         )
         return
+    scored = f"{done}, scored by {config.metric_name} ({config.goal})"
     if outcome.new == 0:
-        click.echo(f"The run was complete already: {done} trials in {folder.path}.", err=True)
+        click.echo(f"The run was complete already: {scored}, in {folder.path}/", err=True)
     else:
         ended = {
             "trials": "",
@@ -102,13 +101,35 @@ def _show_leaderboard(config: Config, outcome: Outcome, folder: RunFolder) -> No
             "patience": f", ended by budget.patience ({config.budget.patience} without a gain)",
             "failures": ", ended by budget.failures",
         }[outcome.reason]
-        click.echo(f"{done} trials{ended}. Wrote {folder.path}/", err=True)
-    if any(result.score is not None for result in outcome.results):
-        if done > 1:
-            click.echo(LUCK, err=True)
-        if config.space.axes:
-            target = for_runs(folder.name, folder.path.parent)
-            click.echo(f"Next: hpsearch refine {target}", err=True)
+        click.echo(f"{scored}{ended}. Wrote {folder.path}/", err=True)
+    if outcome.beyond:
+        click.echo(
+            f"The record has {trials_text(outcome.beyond)} more, beyond the end of this budget.",
+            err=True,
+        )
+    _closing_words(config, outcome, folder)
+
+
+def _closing_words(config: Config, outcome: Outcome, folder: RunFolder) -> None:
+    """Say what the best is worth, and what to do next."""
+    from hpsearch.refine import FEWEST
+    from hpsearch.search import LUCK, best_of_parent
+
+    complete = [result for result in outcome.results if result.score is not None]
+    if len(complete) > 1:
+        click.echo(LUCK, err=True)
+    parent = best_of_parent(config, folder)
+    if parent is not None:
+        name, number, score = parent
+        click.echo(f"The best of {name} was {score:.4g} (trial {number}).", err=True)
+    if config.space.axes and len(complete) >= FEWEST:
+        target = for_runs(folder.name, folder.path.parent)
+        click.echo(f"Next:\n  hpsearch refine {target}", err=True)
+
+
+def trials_text(count: int) -> str:
+    """Count trials in words."""
+    return "1 trial" if count == 1 else f"{count} trials"
 
 
 def _exit_code(outcome: Outcome, folder: RunFolder) -> int:

@@ -27,7 +27,7 @@ from hpsearch.errors import DataError, UserError
 from hpsearch.fields import RUN_NAME
 from hpsearch.nn.settings import Settings
 from hpsearch.objectives import OBJECTIVES, Objective
-from hpsearch.objectives.command import Command
+from hpsearch.objectives.command import Command, check_pattern
 from hpsearch.objectives.command import Section as CommandSection
 from hpsearch.objectives.mlp import MLP, DataSource, load_split
 from hpsearch.objectives.python import PythonFunction
@@ -175,6 +175,11 @@ def build_config(
         if key != "data" or kind == "trainer"
     }
     data: Data | None = read.get("data")
+    if cls.SETTINGS is None:
+        sections.homes = {
+            **_homes(),
+            **{item.name: "under parameters" for item in fields(Settings)},
+        }
     own, constants = _objective_section(sections, kind, cls)
     axes, parameter_constants = read_parameters(sections, cls.SETTINGS)
     constants |= parameter_constants
@@ -205,7 +210,14 @@ def build_config(
         objective = Command.build(own, folder, constants, read["metric"].pattern)
     if with_data:
         _check_clashes(sections, objective, axes)
+        _check_folder(document, objective)
     metric_name, goal = _metric(sections, read["metric"], kind, cls)
+    if cls.SETTINGS is None and metric_name in (sections.at(("parameters",)) or ()):
+        raise document.error(
+            ("parameters", metric_name),
+            f"a parameter cannot be called '{metric_name}', which is the metric's name",
+            at_key=True,
+        )
     method, strategy = _strategy(sections)
     run_name = name or single.get("name") or stem
     _check_name(run_name, from_file=name is None and "name" in single)
@@ -291,6 +303,11 @@ def _metric(sections: Sections, metric: Metric, kind: str, cls: type[Objective])
         raise sections.document.error(
             (*place, "pattern"), "metric.pattern reads what a command prints", at_key=True
         )
+    if metric.pattern is not None:
+        try:
+            check_pattern(metric.pattern)
+        except ValueError as error:
+            raise sections.document.error((*place, "pattern"), f"metric.pattern: {error}") from None
     if metric.name is None and not known:
         raise sections.document.error(
             place if place in sections.document.values else (),
@@ -399,6 +416,12 @@ def _check_clashes(sections: Sections, objective: Objective, axes: Mapping[str, 
     for name, text in objective.problems(bounds):
         section = "parameters" if name in (sections.at(("parameters",)) or ()) else "objective"
         raise sections.document.error((section, name), text, at_key=True)
+
+
+def _check_folder(document: Document, objective: Objective) -> None:
+    """Check that the folder of the user's code is there, which only the config can know."""
+    if isinstance(objective, Command | PythonFunction) and not Path(objective.base).is_dir():
+        raise document.error(("objective", "folder"), f"there is no folder {objective.base}")
 
 
 def allowed(config: Config, name: str, value: Any) -> bool:

@@ -33,7 +33,7 @@ def read_parameters(sections: Sections, settings: Settings) -> tuple[dict[str, A
     given = sections.mapping(
         ("parameters",), known, "parameters: {learning_rate: {scale: log, ...}}"
     )
-    constant_too = set(sections.at(("objective",)) or ())
+    constant_too = set() if settings is None else set(sections.at(("objective",)) or ())
     axes: dict[str, Axis] = {}
     constants: Params = {}
     for name, value in given.items():
@@ -111,10 +111,11 @@ def _value(
         return sections.field(settings, name, place, value)
     constant = value is ...
     value = sections.at(place) if constant else value
-    if isinstance(value, dict) or (constant and value is None):
+    left_empty = constant and value is None and not sections.document.values[place].length
+    if isinstance(value, dict) or left_empty:
         raise sections.document.error(
             place,
-            f"{key_path(place)} must be a number, text, true, false or a list, "
+            f"{key_path(place)} must be a number, text, true, false, null or a list, "
             f"found {found(value)}",
         )
     return frozen(value)

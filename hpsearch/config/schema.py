@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from hpsearch.config.definitions import KEYS, SECTIONS, Metric, Range, Top, Values
+from hpsearch.config.parameters import RESERVED
 from hpsearch.config.reading import section_schema
 from hpsearch.nn.settings import Settings
 from hpsearch.objectives import OBJECTIVES, Objective
 from hpsearch.objectives.mlp import MLP
 from hpsearch.strategies import STRATEGIES
 
-ANY_VALUE = {"type": ["number", "string", "boolean", "array"]}
+ANY_VALUE = {"type": ["number", "string", "boolean", "array", "null"]}
 
 
 def config_schema() -> dict[str, Any]:
@@ -29,6 +30,10 @@ def config_schema() -> dict[str, Any]:
             "description": each["description"],
             "anyOf": [one, *ranges, _options(choice, one)],
         }
+    own_metric = {
+        "description": metric["properties"]["name"]["description"],
+        "enum": list(MLP.METRICS),
+    }
     sections = {key: section_schema(cls) for key, (cls, _) in SECTIONS.items()}
     properties = {
         **top,
@@ -59,21 +64,39 @@ def config_schema() -> dict[str, Any]:
         "then": {
             "required": ["data"],
             "properties": {
-                "parameters": {"properties": parameters, "additionalProperties": False},
+                "parameters": {
+                    "description": "what varies: a range, a list of values, or a plain value",
+                    "properties": parameters,
+                    "additionalProperties": False,
+                },
                 "metric": {
+                    "description": metric["description"],
                     "anyOf": [
-                        {"enum": list(MLP.METRICS)},
-                        {"properties": {"name": {"enum": list(MLP.METRICS)}}, "type": "object"},
-                    ]
+                        own_metric,
+                        {"type": "object", "properties": {"name": own_metric}},
+                    ],
                 },
             },
         },
         "else": {
             "not": {"required": ["data"]},
             "properties": {
-                "parameters": {"additionalProperties": {"anyOf": [ANY_VALUE, numbers, choice]}}
+                "parameters": {
+                    "additionalProperties": {
+                        "anyOf": [ANY_VALUE, numbers, _options(choice, ANY_VALUE)]
+                    },
+                    "propertyNames": {"not": {"enum": sorted(RESERVED)}},
+                },
+                "metric": {"type": "object", "required": ["name", "goal"]},
             },
+            "required": ["metric"],
         },
+        "allOf": [
+            {
+                "if": {"properties": {"objective": {"not": {"required": ["command"]}}}},
+                "then": {"properties": {"metric": {"properties": {"pattern": False}}}},
+            }
+        ],
         "$defs": sections["data"].pop("$defs", {}),
     }
 

@@ -48,9 +48,9 @@ def seen_from(folder: Path, path: Path) -> str:
     return Path(os.path.relpath(path, folder.resolve())).as_posix()
 
 
-def base_folder(config: Path, folder: str | None) -> str:
-    """Return where the user's code is: `folder`, which starts at the config's own folder."""
-    return os.path.normpath(config.resolve() / (folder or "."))
+def base_folder(home: Path, place: str | None) -> str:
+    """Return where the user's code is: `place`, which starts at the config's own folder."""
+    return os.path.normpath(home.resolve() / (place or "."))
 
 
 class Objective(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -94,8 +95,10 @@ class Command:
     """Start a program per trial, and read the metric from what it prints."""
 
     command: str
-    base: str
-    """The config's folder, where the program runs."""
+    home: str
+    """The config's own folder."""
+    place: str | None
+    """The way from there to the code; None where that is there."""
     constants: Params
     budget: int | None
     pattern: str | None
@@ -108,9 +111,8 @@ class Command:
     @classmethod
     def build(cls, section: Section, folder: Path, constants: Params, pattern: str | None) -> Self:
         """Build the objective from its section of the config and the metric's pattern."""
-        return cls(
-            section.command, base_folder(folder, section.folder), constants, section.epochs, pattern
-        )
+        home = str(folder.resolve())
+        return cls(section.command, home, section.folder, constants, section.epochs, pattern)
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> Self:
@@ -121,7 +123,8 @@ class Command:
         """Return the objective as plain data."""
         return {
             "command": self.command,
-            "base": self.base,
+            "home": self.home,
+            "place": self.place,
             "constants": self.constants,
             "budget": self.budget,
             "pattern": self.pattern,
@@ -152,13 +155,19 @@ class Command:
         found = {}
         for argument in split_template(self.command):
             path = Path(self.base) / argument
-            if "{" not in argument and path.is_file() and path.stat().st_size < 1 << 24:
-                found[argument] = hashlib.sha256(path.read_bytes()).hexdigest()
+            with contextlib.suppress(OSError):  # a text too long for a name is no file either
+                if "{" not in argument and path.is_file() and path.stat().st_size < 1 << 24:
+                    found[argument] = hashlib.sha256(path.read_bytes()).hexdigest()
         return found
 
     def folder(self) -> Path:
         """Return the config's folder."""
-        return Path(self.base)
+        return Path(self.home)
+
+    @property
+    def base(self) -> str:
+        """The folder where the program runs."""
+        return base_folder(Path(self.home), self.place)
 
     def epochs(self, params: Params) -> int | None:
         """Return the budget."""
@@ -188,16 +197,21 @@ class Command:
         """Check the template and that there is such a program.
 
         Raises:
-            ObjectiveError: a quote or brace is not closed, a name that is no parameter, no such
-                program, or a pattern that is no regular expression with a group.
+            ObjectiveError: a quote or brace is not closed, a name that is no parameter, or no such
+                program.
         """
-        known = [*names, *self.constants, *GIVEN]
+        known = [*names, *self.constants, *self._given]
         try:
-            arguments = [
-                fill(each, dict.fromkeys(known, "0")) for each in split_template(self.command)
-            ]
+            program, *_ = arguments = split_template(self.command)
+            for each in arguments:
+                fill(each, dict.fromkeys(known, ""))
         except KeyError as error:
             name = str(error.args[0])
+            if name == "budget":
+                raise ObjectiveError(
+                    "the command names {budget}, which objective.epochs gives\n"
+                    "Example: objective: {command: ..., epochs: 30}"
+                ) from None
             meant = nearest(name, known)
             hint = f"Did you mean '{{{meant}}}'? " if meant else ""
             raise ObjectiveError(
@@ -206,18 +220,22 @@ class Command:
             ) from None
         except ValueError as error:
             raise ObjectiveError(f"the command cannot be read: {error}") from None
-        program = arguments[0]
-        if not self._program(program):
-            raise ObjectiveError(
-                f"there is no program '{program}', neither on the PATH nor in {self.base}"
-            )
-        if self.pattern is not None:
-            try:
-                groups = re.compile(self.pattern).groups
-            except re.error as error:
-                raise ObjectiveError(f"the pattern is no regular expression: {error}") from None
-            if groups < 1:
-                raise ObjectiveError("the pattern needs a group around the number: acc=([0-9.]+)")
+        if "{" not in program and not self._program(program):
+            raise ObjectiveError(self._why_no_program(program))
+
+    @property
+    def _given(self) -> tuple[str, ...]:
+        """What a template may name beside the parameters, as the config stands."""
+        return tuple(name for name in GIVEN if name != "budget" or self.budget is not None)
+
+    def _why_no_program(self, name: str) -> str:
+        path = Path(self.base) / name
+        if path.is_file() and "/" in name:
+            return f"the program '{name}' may not be executed\nTo allow it: chmod +x {path}"
+        if path.is_file():
+            return f"there is no program '{name}' on the PATH\nFor the file write ./{name}"
+        where = self.base if "/" in name else "the PATH"
+        return f"there is no program '{name}' {'in' if '/' in name else 'on'} {where}"
 
     def _program(self, name: str) -> str | None:
         """Return the path of a program; `python` is the one that runs hpsearch."""
@@ -231,7 +249,9 @@ class Command:
         """Start the program and yield the metrics that it prints."""
         given = {**self.constants, **params}
         values = {name: text_of(value) for name, value in given.items()}
-        values |= {"seed": str(context.seed), "budget": text_of(context.budget)}
+        values["seed"] = str(context.seed)
+        if context.budget is not None:
+            values["budget"] = str(context.budget)
         if "{trial_dir}" in self.command:
             values["trial_dir"] = str(context.made())
         if "{params_file}" in self.command:
@@ -250,64 +270,111 @@ class Command:
             )
         except OSError as error:
             raise ReportError(f"the program '{program}' cannot start: {error.strerror}") from None
+        except ValueError as error:  # a text that no program can be given
+            raise ReportError(f"the program '{program}' cannot start: {error}") from None
         assert process.stdout is not None
-        reports, printed = 0, b""
+        reports = 0
         with process:
-            for line in _lines(process.stdout):
-                sys.stderr.buffer.write(line)  # what it prints belongs to the trial's log
-                printed = (printed + line)[-LONGEST_LINE:]
-                reported = self._reported(line, context.metric)
-                if reported is not None:
+            try:
+                for metrics in self._reported(_lines(process.stdout), context.metric):
                     reports += 1
-                    yield reported
-            sys.stderr.flush()
+                    yield metrics
+            except BaseException:
+                process.kill()
+                raise
         code = process.returncode
         if code < 0:
-            raise CrashedError(f"the program was ended by {signal.Signals(-code).name}")
+            raise CrashedError(f"the program was ended by {_signal_name(-code)}")
         if code > 0:
             raise ReportError(f"the program ended with exit code {code}")
         if not reports:
-            yield self._reported_at_the_end(printed, context.metric)
+            example = f"no JSON object with the metric, such as {json.dumps({context.metric: 0.5})}"
+            wanted = f"nothing that matches {self.pattern!r}" if self.pattern else example
+            raise ReportError(f"the program printed {wanted}")
 
-    def _reported(self, line: bytes, metric: str) -> dict[str, float] | None:
-        text = line.decode(errors="replace").strip()
-        if self.pattern is not None:
-            match = re.search(self.pattern, text)
+    def _reported(self, lines: Iterable[str], metric: str) -> Iterator[dict[str, float]]:
+        """Yield what each line that the pattern matches, or each JSON object, says."""
+        if self.pattern is None:
+            yield from (_metrics(found, metric) for found in json_objects(lines) if metric in found)
+            return
+        for line in lines:
+            match = re.search(self.pattern, line.strip())
             if match is None:
-                return None
+                continue
             try:
-                return {metric: float(match[1])}
+                yield {metric: float(match[1])}
             except (TypeError, ValueError):
                 raise ReportError(f"the pattern found {match[1]!r}, not a number") from None
-        return _metrics_in(text, metric) if text.startswith("{") else None
-
-    def _reported_at_the_end(self, printed: bytes, metric: str) -> dict[str, float]:
-        """Find the metric in a JSON object of several lines, the last one printed."""
-        if self.pattern is not None:
-            raise ReportError(f"the program printed nothing that matches {self.pattern!r}")
-        text = printed.decode(errors="replace").rstrip()
-        for start in reversed([match.start() for match in re.finditer(r"^\{", text, re.M)]):
-            found = _metrics_in(text[start:], metric)
-            if found is not None:
-                return found
-        example = json.dumps({metric: 0.5})
-        raise ReportError(f"the program printed no JSON object with the metric, such as {example}")
 
 
-def _metrics_in(text: str, metric: str) -> dict[str, float] | None:
-    """Return the metrics of the JSON object that a text begins with, if it has the one sought."""
+def check_pattern(pattern: str) -> None:
+    """Check that a pattern is a regular expression with a group.
+
+    Raises:
+        ValueError: it is not.
+    """
     try:
-        found, _ = json.JSONDecoder().raw_decode(text)
-    except ValueError:
-        return None
-    if not isinstance(found, dict) or metric not in found:
-        return None
-    others = {
+        groups = re.compile(pattern).groups
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"it is no regular expression: {error}") from None
+    if groups < 1:
+        raise ValueError("it needs a group around the number: acc=([0-9.]+)")
+
+
+def json_objects(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Yield the JSON objects that begin a line, as soon as each is complete.
+
+    One of several lines ends with a brace under its first one; its inner ones stand further right.
+    """
+    begun: list[str] = []
+    size = 0
+    for line in lines:
+        text = line.lstrip()
+        outside = not begun or _indent(line) <= _indent(begun[0])
+        if text.startswith("{") and outside:
+            yield from _object(begun)
+            begun, size = [], 0
+        elif not begun:
+            continue
+        begun.append(line)
+        size += len(line)
+        if len(begun) == 1 or (text.startswith("}") and outside):
+            complete = list(_object(begun))
+            yield from complete
+            begun = [] if complete else begun
+        if size > LONGEST_LINE:
+            begun = []
+    yield from _object(begun)
+
+
+def _object(lines: list[str]) -> Iterator[dict[str, Any]]:
+    """Yield the JSON object that lines begin with, if it is whole."""
+    with contextlib.suppress(ValueError, RecursionError):
+        found, _ = json.JSONDecoder().raw_decode("".join(lines).lstrip())
+        if isinstance(found, dict):
+            yield found
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _metrics(found: Mapping[str, Any], metric: str) -> dict[str, float]:
+    """Return the numbers in a JSON object; null for the metric is one that is not finite."""
+    numbers = {
         name: value
         for name, value in found.items()
         if isinstance(value, int | float) and not isinstance(value, bool)
     }
-    return metrics_from({**others, metric: found[metric]}, metric)
+    value = float("nan") if found[metric] is None else found[metric]
+    return metrics_from({**numbers, metric: value}, metric)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # one of the real-time signals, which have no names
+        return f"signal {number}"
 
 
 def variable(name: str) -> str:
@@ -315,7 +382,12 @@ def variable(name: str) -> str:
     return f"HPSEARCH_PARAM_{name.upper()}" if name not in GIVEN else f"HPSEARCH_{name.upper()}"
 
 
-def _lines(stream: Any) -> Iterator[bytes]:
-    """Read lines, an endless one in pieces."""
+def _lines(stream: Any) -> Iterator[str]:
+    """Read lines, an endless one in pieces, and copy them to stderr: the trial's log.
+
+    Of a line that was written over (by carriage returns) what a terminal shows in the end.
+    """
     while line := stream.readline(LONGEST_LINE):
-        yield line
+        sys.stderr.buffer.write(line)
+        sys.stderr.buffer.flush()
+        yield line.decode(errors="replace").rstrip().rsplit("\r", 1)[-1] + "\n"

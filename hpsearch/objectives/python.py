@@ -47,8 +47,10 @@ class PythonFunction:
     """Call a function of the user's, which returns a number or a dict, or yields one per epoch."""
 
     target: str
-    base: str
-    """The config's folder; a file's path starts there, and modules are found there."""
+    home: str
+    """The config's own folder."""
+    place: str | None
+    """The way from there to the code; None where that is there."""
     constants: Params
     budget: int | None
     _loaded: list[Callable[..., Any]] = field(default_factory=list, compare=False)
@@ -61,7 +63,8 @@ class PythonFunction:
     @classmethod
     def build(cls, section: Section, folder: Path, constants: Params) -> Self:
         """Build the objective from its section of the config."""
-        return cls(section.python, base_folder(folder, section.folder), constants, section.epochs)
+        home = str(folder.resolve())
+        return cls(section.python, home, section.folder, constants, section.epochs)
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> Self:
@@ -72,7 +75,8 @@ class PythonFunction:
         """Return the objective as plain data."""
         return {
             "target": self.target,
-            "base": self.base,
+            "home": self.home,
+            "place": self.place,
             "constants": self.constants,
             "budget": self.budget,
         }
@@ -100,7 +104,7 @@ class PythonFunction:
 
     def folder(self) -> Path:
         """Return the config's folder."""
-        return Path(self.base)
+        return Path(self.home)
 
     def epochs(self, params: Params) -> int | None:
         """Return the budget."""
@@ -117,6 +121,11 @@ class PythonFunction:
     def idle(self, bounds: Mapping[str, tuple[Any, ...]]) -> Iterator[tuple[str, str]]:
         """Yield nothing: a parameter that the function does not take is an error."""
         yield from ()
+
+    @property
+    def base(self) -> str:
+        """The folder where the code is found."""
+        return base_folder(Path(self.home), self.place)
 
     @property
     def _path(self) -> Path | None:
@@ -162,24 +171,21 @@ class PythonFunction:
         try:
             if path is None:
                 return importlib.import_module(name)
-            spec = importlib.util.spec_from_file_location(path.stem, path)
+            # A train.py is imported as `train`, but a json.py must not replace the library's.
+            own = path.stem if path.stem not in sys.modules else f"objective_{path.stem}"
+            spec = importlib.util.spec_from_file_location(own, path)
             assert spec is not None
             assert spec.loader is not None
             module = importlib.util.module_from_spec(spec)
-            sys.modules[path.stem] = module
+            sys.modules[module.__name__] = module
             spec.loader.exec_module(module)
             return module
         except BaseException as error:
-            import traceback
-
-            if isinstance(error, ModuleNotFoundError) and error.name:
-                package = error.name.split(".")[0]
-                where = "the config's folder" if package == name.split(".")[0] else "it"
-                advice = f"\nIs it installed beside hpsearch? Or is {where} the wrong folder?"
-            else:
-                advice = "\n" + "".join(traceback.format_tb(error.__traceback__)[-1:]).rstrip()
+            advice = _where_it_failed(error)
+            if isinstance(error, ModuleNotFoundError):
+                advice = f"It is neither in {sys.path[0]} nor installed beside hpsearch.\n{advice}"
             raise ObjectiveError(
-                f"importing {name} failed: {type(error).__name__}: {error}{advice}"
+                f"importing {name} failed: {type(error).__name__}: {error}\n{advice}".rstrip()
             ) from None
 
     def _check_parameters(self, function: Callable[..., Any], names: list[str]) -> None:
@@ -193,6 +199,13 @@ class PythonFunction:
             for name, p in parameters.items()
             if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
         }
+        for name, parameter in parameters.items():
+            if parameter.kind is parameter.POSITIONAL_ONLY and parameter.default is parameter.empty:
+                raise ObjectiveError(
+                    f"the function {self.target} takes '{name}' by position only; "
+                    "parameters are given by name\n"
+                    "Remove the '/' from its definition."
+                )
         for name in names:
             if name not in by_name and not any_name:
                 meant = nearest(name, list(by_name))
@@ -201,15 +214,15 @@ class PythonFunction:
                     f"the function {self.target} takes no parameter '{name}'\n"
                     f"{hint}It takes: {', '.join(by_name) or 'none'}."
                 )
-        given = {*names, *GIVEN}
-        for name, parameter in parameters.items():
-            needed = parameter.default is parameter.empty
-            if parameter.kind is parameter.POSITIONAL_ONLY and needed:
+        for name, parameter in by_name.items():
+            if parameter.default is not parameter.empty or name in names:
+                continue
+            if name == "budget" and self.budget is None:
                 raise ObjectiveError(
-                    f"the function {self.target} takes '{name}' by position only; "
-                    "parameters are given by name"
+                    f"the function {self.target} needs 'budget', which objective.epochs gives\n"
+                    f'Example: objective: {{python: "{self.target}", epochs: 30}}'
                 )
-            if name in by_name and needed and name not in given:
+            if name not in GIVEN:
                 raise ObjectiveError(
                     f"the function {self.target} needs '{name}', which is not under parameters"
                 )
@@ -237,10 +250,22 @@ class PythonFunction:
         found: dict[str, Any] = {}
         if "seed" in wanted:
             found["seed"] = context.seed
-        if "budget" in wanted and (
-            context.budget is not None or names["budget"].default is inspect.Parameter.empty
-        ):  # without epochs in the config the function's own default holds
+        if "budget" in wanted and context.budget is not None:  # else its own default holds
             found["budget"] = context.budget
         if "trial_dir" in wanted:
             found["trial_dir"] = context.made()
         return found
+
+
+def _where_it_failed(error: BaseException) -> str:
+    """Return the line of the user's code that was read last, as a traceback shows it."""
+    import traceback
+
+    if isinstance(error, SyntaxError):  # its text says the line, and no frame is at it
+        return "".join(traceback.format_exception_only(error)[:-1]).rstrip()
+    frames = traceback.extract_tb(error.__traceback__)
+    skipped = (__file__, importlib.__file__)
+    users = [
+        f for f in frames if not f.filename.startswith("<frozen") and f.filename not in skipped
+    ]
+    return "".join(traceback.format_list(users[-1:])).rstrip()

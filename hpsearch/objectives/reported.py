@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,7 +31,9 @@ def metrics_from(reported: Any, metric: str) -> dict[str, float]:
 def _number(value: Any, what: str) -> float:
     """Return a number of any library as a float; bools, texts and arrays are none."""
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    is_scalar = getattr(value, "shape", None) == () and not isinstance(value, str | bytes)
+    # A scalar of NumPy, PyTorch, JAX, TensorFlow: all name their types float32, int64 and so on.
+    of_numbers = re.search("int|float", str(getattr(value, "dtype", "float")))
+    is_scalar = getattr(value, "shape", None) == () and of_numbers
     if not is_number and not is_scalar:
         raise ReportError(
             f"{what} is {shown(value)}; expected a number, or a dict of names to numbers"
