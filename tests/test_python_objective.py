@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import json
+import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -228,12 +231,13 @@ def objective(folder: Path, target: str = "train.py:score", **keywords: Any) -> 
 
 
 @pytest.fixture(autouse=True)
-def _imports_are_undone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave sys.path and sys.modules as they were: the command has a process for this."""
-    import sys
-
+def _imports_are_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Forget the modules of a test, for which the command has a process of its own."""
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    yield
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None)).startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 def context(folder: Path, budget: int | None = None) -> Context:
@@ -282,9 +286,6 @@ def test_a_function_is_called_with_what_it_asks_for_by_name(
 
 
 def test_a_file_called_like_a_module_of_the_library_does_not_replace_it(tmp_path: Path) -> None:
-    import json
-    import sys
-
     write(tmp_path, json="def score(rate): return rate")
     function = objective(tmp_path, "json.py:score")
     function.prepare(["rate"])
@@ -320,7 +321,7 @@ MISTAKES = [
     ("def score(rate, /): pass", "takes 'rate' by position only; parameters are given by name"),
     ("def scores(rate): pass", "has no function 'score'\nDid you mean 'scores'? "),
     ("score = 3", "has no function 'score'\nIts functions: none."),
-    ("def score(rate:\n  pass", "failed: SyntaxError: invalid syntax (train.py, line 1)\n  File"),
+    ("x = = 1", "failed: SyntaxError: invalid syntax (train.py, line 1)\n  File"),
     ("import sys\nsys.exit(3)", "importing train.py failed: SystemExit: 3\n  File"),
     ("import sys\nsys.exit(0)", "importing train.py failed: SystemExit: 0\n  File"),
     ("1 / 0", "importing train.py failed: ZeroDivisionError: division by zero\n  File"),

@@ -101,7 +101,7 @@ def test_anything_else_in_a_dict_is_shown_with_its_name(value: Any, words: str) 
 
 
 def test_a_number_beyond_a_float_is_no_metric() -> None:
-    with pytest.raises(ReportError, match="the result is 1000.*, which is not a number"):
+    with pytest.raises(ReportError, match=r"the result is 1000.*, which is not a number"):
         metrics_from(10**400, "acc")
 
 

@@ -14,6 +14,7 @@ from hpsearch import __version__
 from hpsearch.cli.preview import preview
 from hpsearch.cli.refine import refine
 from hpsearch.cli.report import report
+from hpsearch.cli.resume import resume
 from hpsearch.cli.run import run
 from hpsearch.cli.schema import schema
 from hpsearch.errors import HpsearchError, MachineError
@@ -53,7 +54,7 @@ def cli() -> None:
     """Hyperparameter search from one YAML file, with an honest leaderboard."""
 
 
-for command in (run, refine, report, preview, schema):
+for command in (run, resume, refine, report, preview, schema):
     cli.add_command(command)
 
 

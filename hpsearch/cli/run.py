@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,7 +85,7 @@ def _show_leaderboard(config: Config, outcome: Outcome, folder: RunFolder) -> No
         click.echo()
     done = trials_text(len(outcome.results))
     if outcome.signal is not None:
-        command = f"hpsearch run {shlex.quote(str(folder.path / CONFIG_NAME))}"
+        command = f"hpsearch resume {for_runs(folder.name, folder.path.parent)}"
         click.echo(
             f"Stopped after {done}, kept in {folder.path}/. To go on:\n  {command}", err=True
         )
