@@ -9,7 +9,7 @@ import numpy as np
 
 from hpsearch.config import Config
 from hpsearch.report import Column, Table
-from hpsearch.report.formats import plain_text
+from hpsearch.report.formats import fitted, plain_text
 from hpsearch.scales import Integer, Real
 from hpsearch.search import suggest
 from hpsearch.space import Axis, Choice
@@ -40,11 +40,13 @@ def first_trials(config: Config, count: int, width: int) -> str:
     trials = islice(_suggestions(config), count if limit is None else min(count, limit))
     columns = (
         Column("trial"),
-        *(Column(name, axis.text) for name, axis in config.space.axes.items()),
-        Column("seed"),
+        *(Column(name, axis.text, spare=1) for name, axis in config.space.axes.items()),
+        Column("seed", spare=2),
     )
     rows = tuple((trial.number, *trial.params.values(), trial.seed) for trial in trials)
-    return plain_text(Table(columns, rows), width)
+    narrow, left_out = fitted(Table(columns, rows), width)
+    hint = f"\nLeft out to fit {width} columns: {', '.join(left_out)}" if left_out else ""
+    return plain_text(narrow, width) + hint
 
 
 def draws_table(config: Config, *, unicode: bool) -> str:

@@ -406,6 +406,13 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
+def measured_on(folder: RunFolder) -> dict[str, Any]:
+    """Return what is known of the data that a run was measured on; empty without any."""
+    identity = folder.provenance().get("identity")
+    data = identity.get("data") if isinstance(identity, dict) else None
+    return data if isinstance(data, dict) else {}
+
+
 def best_of_parent(config: Config, folder: RunFolder) -> tuple[str, int, float] | None:
     """Return the name, best trial and best score of the run that a run refines, if it is there."""
     parent = RunFolder(folder.path.parent / config.parent) if config.parent else None

@@ -285,9 +285,7 @@ def find_run(runs: Path, name: str | None) -> RunFolder:
     known = sorted(_runs(runs), key=_age)
     if name is None:
         if not known:
-            raise UserError(
-                f"there is no run in {runs} yet; begin with: hpsearch run configs/digits.yaml"
-            )
+            raise UserError(f"{_no_runs(runs)}; begin with: hpsearch run CONFIG")
         return known[-1]
     candidates = [RunFolder(Path(name))]
     if re.fullmatch(RUN_NAME.pattern, name):
@@ -298,8 +296,19 @@ def find_run(runs: Path, name: str | None) -> RunFolder:
     names = [folder.name for folder in known]
     meant = nearest(name, names)
     hint = f"Did you mean '{meant}'? " if meant else ""
-    listed = f"Runs: {', '.join(names[-10:])}." if names else "There are none yet."
+    if not names:
+        raise UserError(f"there is no run '{name}': {_no_runs(runs)}")
+    older = f" and {len(names) - 10} older" if len(names) > 10 else ""
+    listed = f"Runs: {', '.join(names[-10:])}{older}."
     raise UserError(f"there is no run '{name}' in {runs}\n{hint}{listed}")
+
+
+def _no_runs(runs: Path) -> str:
+    what = "there is no run in" if runs.is_dir() else "there is no folder"
+    return (
+        f"{what} {runs.absolute()} (runs are written where hpsearch is started: go there, or give "
+        "--runs-dir)"
+    )
 
 
 def _runs(runs: Path) -> Iterator[RunFolder]:

@@ -170,7 +170,8 @@ def read_yaml(path: Path) -> Document:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
-        there = {each.stem: each for each in path.parent.glob("*.y*ml")}
+        folders = (Path("configs"), path.parent / "configs", path.parent)
+        there = {each.stem: each for folder in folders for each in folder.glob("*.y*ml")}
         meant = nearest(path.stem, list(there))
         hint = f"\nDid you mean '{there[meant]}'?" if meant else ""
         raise UserError(f"{path}: cannot be read: {error.strerror}{hint}") from None

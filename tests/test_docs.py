@@ -35,7 +35,7 @@ def test_the_readme_has_the_two_commands_that_ci_runs() -> None:
 
 
 def test_the_config_on_one_screen_is_valid(here: Path) -> None:
-    (text,) = [text for kind, text in BLOCKS if kind == "yaml"]
+    text = next(text for kind, text in BLOCKS if kind == "yaml")
     assert len(text.splitlines()) <= 25
     (here / "all.yaml").write_text(text)
     assert load_config(here / "all.yaml").budget.limit == 25

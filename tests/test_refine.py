@@ -439,3 +439,15 @@ def test_a_widened_mini_batch_stays_within_the_training_set() -> None:
     axis = child.space.axes["batch_size"]
     assert isinstance(axis, Integer | Real)
     assert 800 < axis.scale.max <= size
+
+
+def test_the_same_refinement_again_goes_on_rather_than_making_another(
+    command: Command, tmp_path: Path
+) -> None:
+    command("run", "tiny.yaml", "-q")
+    assert command("refine", "tiny", "-q").returncode == 0
+    again = command("refine", "tiny")
+    assert again.returncode == 0
+    assert "complete already" in again.stderr
+    assert {path.name for path in (tmp_path / "runs").iterdir()} == {"tiny", "tiny-refined"}
+    assert "The best of tiny was " in again.stderr

@@ -319,7 +319,7 @@ def test_no_run_at_all_says_how_to_begin(
 ) -> None:
     if there:
         (tmp_path / "runs").mkdir()
-    fails(report(), 2, "there is no run in", "begin with: hpsearch run")
+    fails(report(), 2, "there is no ", "runs", "--runs-dir", "begin with: hpsearch run")
 
 
 def test_a_folder_that_is_no_run_is_refused(
@@ -630,3 +630,24 @@ def test_a_table_holds_no_number_that_json_has_not(
     rows = rows_of(report("-f", "json"))
     assert rows[1]["dev_error"] is None
     assert all(not isinstance(v, float) or math.isfinite(v) for row in rows for v in row.values())
+
+
+def test_runs_on_different_data_have_no_common_leaderboard(
+    command: Command, tmp_path: Path
+) -> None:
+    command("run", "tiny.yaml", "-q")
+    text = (tmp_path / "tiny.yaml").read_text()
+    other = "data: {source: other.csv, label: y}"
+    rows = "".join(f"{i % 2 + i / 100},{i % 2}\n" for i in range(90))
+    (tmp_path / "other.csv").write_text("x,y\n" + rows)
+    changed = text.replace("data: {source: digits}", other)
+    (tmp_path / "other.yaml").write_text(changed)
+    assert command("run", "other.yaml", "-q").returncode == 0
+    refused = command("report", "tiny", "other")
+    assert refused.returncode == 2
+    assert "different data" in refused.stderr
+    (tmp_path / "split.yaml").write_text(text.replace("digits}", "digits, seed: 9}"))
+    assert command("run", "split.yaml", "-q").returncode == 0
+    warned = command("report", "tiny", "split")
+    assert warned.returncode == 0
+    assert "split the data differently" in warned.stderr

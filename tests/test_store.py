@@ -183,7 +183,7 @@ def test_the_newest_run_is_found_without_a_name(tmp_path: Path) -> None:
 def test_an_unknown_run_is_answered_with_the_nearest(tmp_path: Path, folder: RunFolder) -> None:
     with pytest.raises(UserError, match="Did you mean 'run'"):
         find_run(folder.path.parent, "runn")
-    with pytest.raises(UserError, match="no run in"):
+    with pytest.raises(UserError, match="there is no folder"):
         find_run(tmp_path / "empty", None)
 
 

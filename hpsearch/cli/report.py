@@ -55,6 +55,7 @@ def report(
     folders = [find_run(runs, each) for each in dict.fromkeys(names) or (None,)]
     shown = [_read(folder) for folder in folders]
     table = leaderboard(shown)
+    _warn_of_other_splits(folders)
     if sort is not None:
         table = sort_table(table, sort)
     if name == "text":
@@ -69,11 +70,25 @@ def report(
 def _read(folder: RunFolder) -> Run:
     from dataclasses import replace
 
-    from hpsearch.search import counted, load_run, run_of
+    from hpsearch.search import counted, load_run, measured_on, run_of
 
     config = load_run(folder, with_data=False)
     run = run_of(config, counted(config, folder.results()))
-    return replace(run, constants=config.objective.constants)
+    data = measured_on(folder).get("sha256")
+    return replace(run, constants=config.objective.constants, data=data)
+
+
+def _warn_of_other_splits(folders: list[RunFolder]) -> None:
+    """Say when runs were judged on different dev sets, although on the same data."""
+    from hpsearch.search import measured_on
+
+    splits = {str(sorted(measured_on(folder).items())) for folder in folders}
+    if len(splits) > 1:
+        click.echo(
+            "warning: these runs split the data differently (data.seed or data.split), so small "
+            "differences between their scores mean nothing",
+            err=True,
+        )
 
 
 def show_table(table: Table, top: int | None, arguments: str) -> None:

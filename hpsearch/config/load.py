@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hpsearch.config.definitions import (
     KEYS,
     SECTIONS,
@@ -96,8 +98,8 @@ class Config:
     def traps(self) -> Iterator[tuple[str, str]]:
         """Yield (parameter, sentence) for what is allowed but probably not meant."""
         for name, axis in self.space.axes.items():
-            if isinstance(axis, Real | Integer) and axis.name == "linear":
-                yield from ((name, text) for text in _linear_traps(axis))
+            if isinstance(axis, Real | Integer):
+                yield from ((name, text) for text in _scale_traps(axis))
         bounds = {name: tuple(ends(axis)) for name, axis in self.space.axes.items()}
         yield from self.objective.idle(bounds)
         settings, trials = self.space.settings(), self.budget.limit
@@ -115,8 +117,20 @@ class Config:
             yield "", f"the goal is to {self.goal} {self.metric_name}: is that what you want?"
 
 
-def _linear_traps(axis: Real | Integer) -> Iterator[str]:
+def _scale_traps(axis: Real | Integer) -> Iterator[str]:
     low, high = axis.scale.min, axis.scale.max
+    if axis.name == "log" and low >= 0.5 and 0.99 <= high < 1:
+        yield (
+            f"a log scale up to {high:g} hardly tries values near 1, where 1 - value matters; "
+            "scale: one_minus_log does"
+        )
+    if axis.name == "one_minus_log" and isinstance(axis, Real) and low < 0.5 and high > 0.9:
+        yield (
+            f"a one_minus_log scale spends half of the trials above {axis.text(_middle(axis))}; it "
+            "is for a β near 1"
+        )
+    if axis.name != "linear":
+        return
     if low > 0 and round(high / low, 6) >= 1000:  # 1e-4 to 0.1, whatever the last bit says
         share = (high - high / 10) / (high - low)
         yield (
@@ -133,6 +147,10 @@ def _linear_traps(axis: Real | Integer) -> Iterator[str]:
             f"a linear scale up to {high:g} hardly tries values near 1, where 1 - value matters; "
             "scale: one_minus_log does"
         )
+
+
+def _middle(axis: Real) -> float:
+    return float(axis.scale.at(np.asarray(0.5)))
 
 
 def load_config(

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import selectors
 import shlex
 import shutil
 import signal
@@ -36,6 +37,8 @@ GIVEN = ("seed", "budget", "trial_dir", "params_file")
 """What a template may name beside the parameters."""
 LONGEST_LINE = 1 << 20
 """Bytes of one line of output that are looked at."""
+TICK = 0.1
+"""Seconds between two looks at whether a silent program still runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,19 +267,19 @@ class Command:
             process = subprocess.Popen(
                 [self._program(program) or program, *arguments],
                 cwd=self.base,
-                env={**os.environ, **environment},
+                env={"PYTHONUNBUFFERED": "1", **os.environ, **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
             )
         except OSError as error:
             raise ReportError(f"the program '{program}' cannot start: {error.strerror}") from None
         except ValueError as error:  # a text that no program can be given
             raise ReportError(f"the program '{program}' cannot start: {error}") from None
-        assert process.stdout is not None
         reports = 0
         with process:
             try:
-                for metrics in self._reported(_lines(process.stdout), context.metric):
+                for metrics in self._reported(_lines(process), context.metric):
                     reports += 1
                     yield metrics
             except BaseException:
@@ -382,12 +385,39 @@ def variable(name: str) -> str:
     return f"HPSEARCH_PARAM_{name.upper()}" if name not in GIVEN else f"HPSEARCH_{name.upper()}"
 
 
-def _lines(stream: Any) -> Iterator[str]:
-    """Read lines, an endless one in pieces, and copy them to stderr: the trial's log.
+def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
+    """Yield the lines on a program's stdout, and copy all that it prints to the trial's log.
 
-    Of a line that was written over (by carriage returns) what a terminal shows in the end.
+    What waits on stdout is copied before what waits on stderr: why a program ended comes last.
     """
-    while line := stream.readline(LONGEST_LINE):
-        sys.stderr.buffer.write(line)
-        sys.stderr.buffer.flush()
-        yield line.decode(errors="replace").rstrip().rsplit("\r", 1)[-1] + "\n"
+    assert process.stdout is not None
+    assert process.stderr is not None
+    rest = b""
+    with selectors.DefaultSelector() as selector:
+        for stream in (process.stdout, process.stderr):
+            selector.register(stream, selectors.EVENT_READ)
+        while selector.get_map():
+            ready = {key.fileobj for key, _ in selector.select(TICK)}
+            if not ready and process.poll() is not None:
+                break  # what it left running in the background holds the pipes
+            for stream in (process.stdout, process.stderr):
+                if stream not in ready:
+                    continue
+                data = os.read(stream.fileno(), 1 << 16)
+                if not data:
+                    selector.unregister(stream)
+                sys.stderr.buffer.write(data)
+                sys.stderr.buffer.flush()
+                if stream is process.stdout:
+                    *lines, rest = (rest + data).split(b"\n")
+                    yield from map(_text, lines)
+                    if len(rest) > LONGEST_LINE:
+                        yield _text(rest)
+                        rest = b""
+    if rest:
+        yield _text(rest)
+
+
+def _text(line: bytes) -> str:
+    """Decode a line; of one that was written over, what a terminal shows in the end."""
+    return line.decode(errors="replace").rstrip().rsplit("\r", 1)[-1] + "\n"

@@ -94,6 +94,8 @@ class Run:
     results: Sequence[Result]
     constants: Params = field(default_factory=dict)
     """Settings that do not vary here, but may in a run beside it."""
+    data: str | None = None
+    """The SHA-256 of the data, where they are known."""
 
 
 def trials_table(space: Space, constants: dict[str, Any], results: Iterable[Result]) -> Table:
@@ -126,7 +128,7 @@ def leaderboard(runs: Sequence[Run]) -> Table:
     diagnosis where the objective reports them, (status,) seconds.
 
     Raises:
-        UserError: the runs are not scored by the same metric.
+        UserError: the runs are not scored by the same metric on the same data.
     """
     first = runs[0]
     for run in runs[1:]:
@@ -134,6 +136,11 @@ def leaderboard(runs: Sequence[Run]) -> Table:
             raise UserError(
                 f"runs with different metrics have no common ranking: {first.name} is to "
                 f"{first.goal} {first.metric}, {run.name} to {run.goal} {run.metric}"
+            )
+        if run.data != first.data:
+            raise UserError(
+                f"the runs {first.name} and {run.name} were measured on different data, so their "
+                "scores have no common ranking; report them one by one"
             )
     params = _varied(runs)
     errors = [
