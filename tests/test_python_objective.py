@@ -77,15 +77,14 @@ def test_a_generator_beside_the_config_gives_scores_and_curves(searched: Path) -
         assert result.budget == 3
 
 
-def test_the_table_has_a_column_for_each_metric_and_parameter(searched: Path) -> None:
+def test_one_job_and_two_give_the_same_table_with_every_metric_and_parameter(
+    searched: Path, command: Command
+) -> None:
     with (searched / "trials.csv").open() as file:
         rows = list(csv.DictReader(file))
     names = ["trial", "status", "score", "acc", "noise", "rate", "units", "kind", "fixed"]
     assert list(rows[0]) == [*names, "seconds"]
     assert [float(row["score"]) for row in rows] == [result.score for result in results(searched)]
-
-
-def test_one_job_and_two_give_the_same_table(searched: Path, command: Command) -> None:
     alone = command("run", "sub/search.yaml", "-j", "1", "-n", "alone", "-q")
     assert alone.returncode == 0, alone.stderr
     table = without_seconds(searched.parent / "alone" / "trials.csv")

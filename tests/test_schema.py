@@ -20,6 +20,7 @@ from hpsearch.config import config_schema
 from hpsearch.config.definitions import KEYS, SECTIONS, Fractions, Range, Values
 from hpsearch.errors import UserError
 from hpsearch.nn.settings import Settings
+from hpsearch.objectives import OBJECTIVES
 from hpsearch.scales import ALIASES, SCALES
 from hpsearch.strategies import STRATEGIES
 from hpsearch.yamlfile import parse_yaml
@@ -135,6 +136,8 @@ def test_every_section_and_setting_is_in_the_schema() -> None:
         expected |= {f".{section}.{item.name}" for item in fields(cls)}
     for method in STRATEGIES.values():
         expected |= {f".method.{item.name}" for item in fields(method)}  # type: ignore[arg-type]
+    for objective in OBJECTIVES.values():
+        expected |= {f".objective.{item.name}" for item in fields(objective.SECTION)}
     inside = [item.name for item in (*fields(Range), *fields(Values))]
     expected |= {f".parameters.learning_rate.{name}" for name in inside}
     assert expected <= places

@@ -104,7 +104,9 @@ def trials_table(space: Space, constants: dict[str, Any], results: Iterable[Resu
     Only `seconds` may differ between two runs of one config.
     """
     ordered = sorted(results, key=lambda result: result.trial)
-    metrics = list(dict.fromkeys(name for result in ordered for name in result.metrics))
+    taken = {"trial", "status", "score", "seconds", *space.names, *constants}
+    reported = dict.fromkeys(name for result in ordered for name in result.metrics)
+    metrics = [name for name in reported if name not in taken]  # a program may echo its settings
     names = ["trial", "status", "score", *metrics, *space.names, *constants, "seconds"]
     rows = [
         (
