@@ -96,10 +96,18 @@ def load_run(folder: RunFolder, name: str | None = None, *, with_data: bool = Tr
     Raises:
         UserError: the data are gone, or the config was damaged.
     """
-    kept = folder.provenance().get("config")
-    data_folder = kept.get("folder") if isinstance(kept, dict) else None
-    where = Path(data_folder) if isinstance(data_folder, str) else folder.path
-    return load_config(folder.path / CONFIG, name or folder.name, where, with_data=with_data)
+    provenance = folder.provenance()
+    where = Path(provenance["config"]["folder"]) if provenance else folder.path
+    config = load_config(folder.path / CONFIG, name or folder.name, where, with_data=with_data)
+    recorded = provenance["identity"].get("parameters") if provenance else None
+    if name is None and recorded not in (None, config.identity()["parameters"]):
+        changes = _differences(recorded, config.identity()["parameters"], "parameters")
+        listed = "\n".join(f"    {change}" for change in changes)
+        raise UserError(
+            f"{folder.path / CONFIG} was changed after its trials ran:\n{listed}\n"
+            "Put it back as it was, or run the changed file under another name."
+        )
+    return config
 
 
 def open_config(path: Path, name: str | None = None) -> Config:
@@ -109,7 +117,7 @@ def open_config(path: Path, name: str | None = None) -> Config:
         UserError: anything wrong with the file or its data, with the place.
     """
     itself = RunFolder(path.absolute().parent)
-    if path.name == CONFIG and itself.exists() and itself.provenance():
+    if path.name == CONFIG and itself.has_record():
         return load_run(itself, name)
     return load_config(path, name)
 
@@ -180,8 +188,8 @@ def _search(
     with folder.claim() as record:
         if record.torn:
             warn(
-                f"the last line of the record was torn ({record.torn} bytes) and cut off: "
-                "its trial had not been announced and runs again"
+                f"the last line of the record was torn or damaged ({record.torn} bytes) and cut "
+                "off: its trial runs again"
             )
         provenance = _open(config, folder)
         changed = _changed_sources(config, provenance)
@@ -190,6 +198,7 @@ def _search(
         past = time_spent(provenance["sessions"], record.results)
         this = session(jobs)
         before = sorted(record.results, key=lambda result: result.trial)
+        _check_record(config, folder, before)
         loop = _Loop(config, folder, supervisor, halt, before, jobs, past)
         if loop.ended is None:
             provenance["sessions"].append(this)
@@ -361,6 +370,18 @@ def _open(config: Config, folder: RunFolder) -> dict[str, Any]:
         provenance["config"] = fresh["config"]
         folder.write(CONFIG, config.document.raw)
     return provenance
+
+
+def _check_record(config: Config, folder: RunFolder, results: Sequence[Result]) -> None:
+    """Raise MachineError when the record holds the trials of another config."""
+    for result in results:
+        fixed = config.trial.seed
+        seed = trial_seed(config.seed, result.trial) if fixed is None else fixed
+        if result.seed != seed or result.params.keys() != config.space.axes.keys():
+            raise MachineError(
+                f"{folder.path}: trial {result.trial} of the record belongs to another config; "
+                "nothing was changed"
+            )
 
 
 def time_spent(sessions: list[dict[str, Any]], results: Sequence[Result]) -> float:

@@ -10,7 +10,7 @@ import os
 import re
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,14 +81,20 @@ class RunFolder:
         """The run's name."""
         return self.path.name
 
+    def has_record(self) -> bool:
+        """Tell whether trials were, or were to be, recorded here."""
+        return (self.path / RECORD).is_file()
+
     def exists(self) -> bool:
         """Tell whether this is a run: a folder, not a link, with a config in it."""
         return not self.path.is_symlink() and (self.path / CONFIG).is_file()
 
     # Reading
 
-    def read_record(self) -> Record:
-        """Read the record; a torn last line is left out, as it was never announced.
+    def read_record(self, *, curves: bool = True) -> Record:
+        """Read the record; a torn or damaged last line is left out.
+
+        curves: False to leave the curves out, which are large.
 
         Raises:
             MachineError: a line before the last is damaged, or the file cannot be read.
@@ -112,7 +118,8 @@ class RunFolder:
                             ) from None
                         return Record(list(results.values()), whole, rest)
                     whole += len(line)
-                    results.setdefault(result.trial, result)
+                    kept = result if curves else replace(result, curve={})
+                    results.setdefault(result.trial, kept)
         except FileNotFoundError:
             return Record([], 0, 0)
         except OSError as error:
@@ -129,7 +136,7 @@ class RunFolder:
             found = json.loads((self.path / PROVENANCE).read_bytes())
         except (OSError, ValueError):
             return {}
-        return found if isinstance(found, dict) else {}
+        return found if _is_provenance(found) else {}
 
     # Writing
 
@@ -158,7 +165,9 @@ class RunFolder:
         except BlockingIOError:
             os.close(descriptor)
             session = (self.provenance().get("sessions") or [{}])[-1]
-            who = f"process {session.get('pid', '?')} on {session.get('host', '?')}"
+            who = "another process"
+            if "pid" in session:
+                who = f"process {session['pid']} on {session.get('host', 'this machine')}"
             raise UserError(
                 f"{self.path} is being written by {who}; wait for it or stop it"
             ) from None
@@ -166,7 +175,7 @@ class RunFolder:
             os.close(descriptor)
             raise _machine(error, self.path / RECORD) from None
         try:
-            record = self.read_record()
+            record = self.read_record(curves=False)
             if record.torn:
                 os.ftruncate(descriptor, record.whole)
             self._record = descriptor
@@ -303,6 +312,21 @@ def find_run(runs: Path, name: str | None) -> RunFolder:
     raise UserError(f"there is no run '{name}' in {runs}\n{hint}{listed}")
 
 
+def _is_provenance(found: Any) -> bool:
+    """Tell whether what was read has the shape that is written."""
+    if not isinstance(found, dict):
+        return False
+    config, sessions = found.get("config"), found.get("sessions")
+    return (
+        isinstance(config, dict)
+        and isinstance(config.get("folder"), str)
+        and isinstance(found.get("identity"), dict)
+        and isinstance(found.get("sources"), dict)
+        and isinstance(sessions, list)
+        and all(isinstance(each, dict) and "started" in each for each in sessions)
+    )
+
+
 def _no_runs(runs: Path) -> str:
     what = "there is no run in" if runs.is_dir() else "there is no folder"
     return (
@@ -312,8 +336,11 @@ def _no_runs(runs: Path) -> str:
 
 
 def _runs(runs: Path) -> Iterator[RunFolder]:
+    paths: list[Path] = []
     with contextlib.suppress(OSError):
-        for path in runs.iterdir():
+        paths = list(runs.iterdir())
+    for path in paths:
+        with contextlib.suppress(OSError):  # one that cannot be read hides no other
             if RunFolder(path).exists():
                 yield RunFolder(path)
 

@@ -171,6 +171,8 @@ def read_yaml(path: Path) -> Document:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
         folders = (Path("configs"), path.parent / "configs", path.parent)
+        if path.exists():
+            raise UserError(f"{path}: cannot be read: {error.strerror}") from None
         there = {each.stem: each for folder in folders for each in folder.glob("*.y*ml")}
         meant = nearest(path.stem, list(there))
         hint = f"\nDid you mean '{there[meant]}'?" if meant else ""

@@ -20,7 +20,7 @@ from hpsearch import __version__
 from hpsearch.cli import cli
 from hpsearch.yamlfile import read_yaml
 
-COMMANDS = ["run", "refine", "report", "preview", "schema"]
+COMMANDS = ["run", "resume", "refine", "report", "preview", "schema"]
 
 
 def in_terminal(
@@ -149,7 +149,7 @@ def test_a_wrong_command_line_is_exit_code_2_and_a_sentence(
         ("hpsearch report wine di", ["digits", "digits-refined"]),
         ("hpsearch report ''", ["digits", "digits-refined", "wine"]),
         ("hpsearch report --runs-dir elsewhere ''", ["other"]),
-        ("hpsearch re", ["refine", "report"]),
+        ("hpsearch re", ["resume", "refine", "report"]),
         ("hpsearch report --format m", ["markdown"]),
     ],
 )

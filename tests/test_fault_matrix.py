@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -265,6 +266,156 @@ def test_a_full_disk_is_exit_code_3_and_the_same_command_completes_the_run(
         assert len(results) == 6 >= announced
     finally:
         subprocess.run(["umount", small], check=True)
+
+
+def test_a_run_folder_that_disappears_is_exit_code_3(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "user.py").write_text(
+        "import shutil\ndef score(kind, seed):\n    shutil.rmtree('runs')\n    return 1.0\n"
+    )
+    (tmp_path / "faults.yaml").write_text(CONFIG.replace("trials: 8", "trials: 1"))
+    done = command("run", "faults.yaml")
+    assert done.returncode == 3
+    assert "runs/faults" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_disk_that_is_read_only_is_exit_code_3_with_its_path(
+    command: Command, tmp_path: Path
+) -> None:
+    fixed = tmp_path / "fixed"
+    fixed.mkdir()
+    options = ["-t", "tmpfs", "-o", "ro,size=64k", "tmpfs", fixed]
+    if subprocess.run(["mount", *options], capture_output=True, check=False).returncode:
+        pytest.skip("mounting a read-only disk needs root")
+    try:
+        done = command("run", "tiny.yaml", "--runs-dir", fixed)
+        assert done.returncode == 3
+        assert f"{fixed}/tiny" in done.stderr
+        assert "Read-only file system" in done.stderr
+        assert "Traceback" not in done.stderr
+    finally:
+        subprocess.run(["umount", fixed], check=True)
+
+
+@pytest.mark.parametrize("arguments", [("run", "tiny.yaml"), ("--help",), ("--version",)])
+def test_output_that_cannot_be_written_is_no_traceback(
+    command: Command, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    command("--version")  # writes tiny.yaml
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "hpsearch", *arguments],
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 3
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    if arguments[0] == "run":
+        assert len(RunFolder(tmp_path / "runs/tiny").results()) == 6
+        assert (tmp_path / "runs/tiny/trials.csv").exists()
+
+
+def test_a_log_that_is_full_stops_no_search(command: Command, tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    command("--version")  # writes tiny.yaml
+    with open("/dev/full", "w") as full:
+        subprocess.run(
+            [sys.executable, "-m", "hpsearch", "run", "tiny.yaml"],
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=full,
+            check=False,
+        )
+    assert (tmp_path / "runs/tiny/best.yaml").exists()
+
+
+def test_a_second_ctrl_c_ends_at_once_and_loses_nothing(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "user.py").write_text(
+        "import signal, time\n"
+        "def score(kind):\n"
+        "    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "    time.sleep(0.2)\n"
+        "    return 0.5\n"
+    )
+    (tmp_path / "faults.yaml").write_text(CONFIG)
+    command("--version")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hpsearch", "run", "faults.yaml", "-q"], cwd=tmp_path
+    )
+    record = tmp_path / "runs/faults/trials.jsonl"
+    while not (record.exists() and record.stat().st_size):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == 130
+    done = len(RunFolder(tmp_path / "runs/faults").results())
+    assert done >= 1
+    assert command("run", "faults.yaml", "-q").returncode == 0
+    assert len(RunFolder(tmp_path / "runs/faults").results()) == 8
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['{"config": 5}', '{"config": {"folder": 5}}', "[1]", "not json", "", '{"sessions": [3]}'],
+)
+def test_a_damaged_provenance_is_a_sentence(command: Command, tmp_path: Path, content: str) -> None:
+    command("run", "tiny.yaml", "-q")
+    (tmp_path / "runs/tiny/provenance.json").write_text(content)
+    assert command("report", "tiny").returncode == 0
+    for arguments in (("run", "tiny.yaml"), ("run", "runs/tiny/config.yaml"), ("resume", "tiny")):
+        refused = command(*arguments)
+        assert refused.returncode == 3
+        assert "provenance.json" in refused.stderr
+        assert "Traceback" not in refused.stderr
+
+
+def test_a_config_edited_inside_its_run_is_refused(command: Command, tmp_path: Path) -> None:
+    command("run", "tiny.yaml", "-q")
+    config = tmp_path / "runs/tiny/config.yaml"
+    config.write_text(config.read_text().replace("hidden_units", "batch_size"))
+    for name in ("report", "refine", "resume"):
+        refused = command(name, "tiny")
+        assert refused.returncode == 2
+        assert "changed after its trials ran" in refused.stderr
+
+
+def test_the_record_of_another_run_is_refused(command: Command, tmp_path: Path) -> None:
+    command("run", "tiny.yaml", "-q")
+    (tmp_path / "other.yaml").write_text("seed: 5\n" + (tmp_path / "tiny.yaml").read_text())
+    command("run", "other.yaml", "-q")
+    stranger = (tmp_path / "runs/other/trials.jsonl").read_bytes()
+    (tmp_path / "runs/tiny/trials.jsonl").write_bytes(stranger)
+    refused = command("run", "tiny.yaml")
+    assert refused.returncode == 3
+    assert "belongs to another config" in refused.stderr
+
+
+def test_a_search_with_patience_ends_although_a_worker_is_killed(
+    command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "user.py").write_text(
+        "import os, time\n"
+        "def score(kind, trial_dir):\n"
+        "    if trial_dir.name == '0001' and not (trial_dir / 'once').exists():\n"
+        "        (trial_dir / 'once').touch()\n"
+        "        os._exit(1)\n"
+        "    time.sleep(0.05)\n"
+        "    return 0.5\n"
+    )
+    (tmp_path / "faults.yaml").write_text(CONFIG.replace("trials: 8", "patience: 5"))
+    done = command("run", "faults.yaml", "-j", "2")
+    assert done.returncode == 0, done.stderr
+    results = RunFolder(tmp_path / "runs/faults").results()
+    assert results[1].attempts == 2
+    assert len(results) < 100
 
 
 def test_a_run_can_be_gone_on_with_by_name(command: Command, tmp_path: Path) -> None:

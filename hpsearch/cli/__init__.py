@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -28,16 +29,9 @@ class Group(click.Group):
         try:
             return super().invoke(ctx)
         except HpsearchError as error:
-            click.echo(str(error) if error.has_place else f"hpsearch: {error}", err=True)
+            with contextlib.suppress(OSError):  # a log that is full changes no exit code
+                click.echo(str(error) if error.has_place else f"hpsearch: {error}", err=True)
             ctx.exit(error.exit_code)
-        except KeyboardInterrupt:
-            ctx.exit(130)
-        except OSError as error:
-            if error.errno == errno.EPIPE:  # the reader of our output left, as `head` does
-                raise
-            place = f"{error.filename}: " if error.filename else ""
-            click.echo(f"hpsearch: {place}{error.strerror or error}", err=True)
-            ctx.exit(MachineError.exit_code)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """List the commands in the order in which they are used."""
@@ -78,5 +72,10 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         cli(prog_name="hpsearch")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # the reader of our output left, as `head` does
+            sys.exit(1)
+        place = f"{error.filename}: " if error.filename else ""
+        with contextlib.suppress(OSError):
+            click.echo(f"hpsearch: {place}{error.strerror or error}", err=True)
+        sys.exit(MachineError.exit_code)

@@ -102,7 +102,8 @@ def _lines(config: Config, best: Best) -> Watch:
         if best.done % every == 0 or best.done == limit:
             total = f"/{limit}" if limit else ""
             parts = [f"{best.done}{total} trials", best.lost(), best.left()]
-            click.echo(f"{', '.join(filter(None, parts))}: {best.text()}", err=True)
+            with contextlib.suppress(OSError):  # a full or closed log stops no search
+                click.echo(f"{', '.join(filter(None, parts))}: {best.text()}", err=True)
 
     return watch
 

@@ -237,7 +237,7 @@ def build_config(
             at_key=True,
         )
     method, strategy = _strategy(sections)
-    run_name = name or single.get("name") or stem
+    run_name = single.get("name", stem) if name is None else name
     _check_name(run_name, from_file=name is None and "name" in single)
     return Config(
         name=run_name,

@@ -40,7 +40,7 @@ class Settings:
         "β of momentum, β₁ of Adam: the average looks back over 1 / (1 - β) steps", default=0.9
     )
     beta2: Annotated[float, Ge(0), Lt(1)] = doc("β₂ of RMSprop and Adam", default=0.999)
-    epsilon: Annotated[float, Gt(0), Le(1)] = doc(
+    epsilon: Annotated[float, Ge(1e-30), Le(1)] = doc(
         "added to the root in RMSprop and Adam", default=1e-8
     )
     batch_size: Annotated[int, Ge(1)] = doc("examples in a mini-batch", default=32)
