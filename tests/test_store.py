@@ -120,7 +120,9 @@ def test_a_record_of_a_newer_version_is_refused(folder: RunFolder) -> None:
 
 
 def test_a_second_writer_is_told_who_holds_the_run(folder: RunFolder) -> None:
-    folder.write_provenance({"sessions": [{"pid": 4711, "host": "box"}]})
+    session = {"started": "2026-01-01T00:00:00+00:00", "pid": 4711, "host": "box"}
+    about = {"config": {"folder": "/x"}, "identity": {}, "sources": {}, "sessions": [session]}
+    folder.write_provenance(about)
     with (
         folder.claim(),
         pytest.raises(UserError, match="process 4711 on box"),

@@ -33,6 +33,18 @@ class Group(click.Group):
                 click.echo(str(error) if error.has_place else f"hpsearch: {error}", err=True)
             ctx.exit(error.exit_code)
 
+    def main(self, *arguments: Any, **keywords: Any) -> Any:
+        """Be a command; an output that cannot be written is a sentence too, also for --help."""
+        try:
+            return super().main(*arguments, **keywords)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # the reader of our output left, as `head` does
+                sys.exit(1)
+            place = f"{error.filename}: " if error.filename else ""
+            with contextlib.suppress(OSError):
+                click.echo(f"hpsearch: {place}{error.strerror or error}", err=True)
+            sys.exit(MachineError.exit_code)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """List the commands in the order in which they are used."""
         return list(self.commands)
@@ -70,12 +82,4 @@ def main() -> None:
     _open_closed_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):  # a letter it has not is no reason to fail
         sys.stdout.reconfigure(errors="backslashreplace")
-    try:
-        cli(prog_name="hpsearch")
-    except OSError as error:
-        if error.errno == errno.EPIPE:  # the reader of our output left, as `head` does
-            sys.exit(1)
-        place = f"{error.filename}: " if error.filename else ""
-        with contextlib.suppress(OSError):
-            click.echo(f"hpsearch: {place}{error.strerror or error}", err=True)
-        sys.exit(MachineError.exit_code)
+    cli(prog_name="hpsearch")
