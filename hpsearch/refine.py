@@ -7,7 +7,7 @@ from typing import Any
 
 from hpsearch.config import Config, allowed, refined_yaml
 from hpsearch.errors import UserError
-from hpsearch.search import counted
+from hpsearch.runs import counted
 from hpsearch.space import ends
 from hpsearch.trial import Result, ranked
 from hpsearch.zoom import zoom

@@ -18,6 +18,7 @@ LAYERS = [
     ["zoom", "strategies", "objectives", "report", "ending"],
     ["config", "child", "supervisor", "store"],
     ["runner", "provenance"],
+    ["runs"],
     ["search"],
     ["refine", "preview"],
     ["cli"],

@@ -268,6 +268,29 @@ def test_a_full_disk_is_exit_code_3_and_the_same_command_completes_the_run(
         subprocess.run(["umount", small], check=True)
 
 
+def test_a_log_that_finds_the_disk_full_is_exit_code_3(command: Command, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    options = ["-t", "tmpfs", "-o", "size=200k", "tmpfs", small]
+    if subprocess.run(["mount", *options], capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small disk needs root")
+    try:
+        (tmp_path / "user.py").write_text(
+            "def score(kind):\n    print('x' * 150_000)\n    return 0.5\n"
+        )
+        (tmp_path / "faults.yaml").write_text(CONFIG)
+        full = command("run", "faults.yaml", "--runs-dir", small)
+        assert full.returncode == 3
+        assert "No space left on device" in full.stderr
+        assert "Traceback" not in full.stderr
+        assert len(RunFolder(small / "faults").results()) < 8
+        subprocess.run(["mount", "-o", "remount,size=4m", small], check=True)
+        assert command("run", "faults.yaml", "--runs-dir", small, "-q").returncode == 0
+        assert len(RunFolder(small / "faults").results()) == 8
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
 def test_a_run_folder_that_disappears_is_exit_code_3(command: Command, tmp_path: Path) -> None:
     (tmp_path / "user.py").write_text(
         "import shutil\ndef score(kind, seed):\n    shutil.rmtree('runs')\n    return 1.0\n"

@@ -27,7 +27,7 @@ def preview(config: Path, trials: int) -> None:
     probably not meant.
     """
     from hpsearch.preview import draws_table, first_trials, summary
-    from hpsearch.search import open_config
+    from hpsearch.runs import open_config
 
     loaded = open_config(config)
     click.echo(summary(loaded))

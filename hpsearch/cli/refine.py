@@ -62,7 +62,7 @@ def refine(
     from hpsearch.cli.run import run_search
     from hpsearch.config import build_config
     from hpsearch.refine import refined
-    from hpsearch.search import load_run
+    from hpsearch.runs import load_run
     from hpsearch.store import CONFIG, RunFolder, find_run
     from hpsearch.yamlfile import parse_yaml
 

@@ -70,7 +70,7 @@ def report(
 def _read(folder: RunFolder) -> Run:
     from dataclasses import replace
 
-    from hpsearch.search import counted, load_run, measured_on, run_of
+    from hpsearch.runs import counted, load_run, measured_on, run_of
 
     config = load_run(folder, with_data=False)
     run = run_of(config, counted(config, folder.results()))
@@ -80,7 +80,7 @@ def _read(folder: RunFolder) -> Run:
 
 def _warn_of_other_splits(folders: list[RunFolder]) -> None:
     """Say when runs were judged on different dev sets, although on the same data."""
-    from hpsearch.search import measured_on
+    from hpsearch.runs import measured_on
 
     splits = {str(sorted(measured_on(folder).items())) for folder in folders}
     if len(splits) > 1:

@@ -20,7 +20,7 @@ def resume(name: str | None, jobs: int | None, runs: Path, quiet: bool) -> None:
     The same as the command that began it.
     """
     from hpsearch.cli.run import run_search
-    from hpsearch.search import load_run
+    from hpsearch.runs import load_run
     from hpsearch.store import find_run
 
     folder = find_run(runs, name)

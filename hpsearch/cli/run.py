@@ -37,7 +37,7 @@ def run(config: Path, name: str | None, jobs: int | None, runs: Path, quiet: boo
 
     The same command again goes on where an interrupted run stopped, or says that it is complete.
     """
-    from hpsearch.search import open_config
+    from hpsearch.runs import open_config
     from hpsearch.store import RunFolder
 
     loaded = open_config(config, name)
@@ -50,7 +50,8 @@ def run_search(config: Config, folder: RunFolder, jobs: int | None, *, quiet: bo
     """Search, show how it goes, print the leaderboard, and end with the right exit code."""
     from hpsearch.cli.progress import show_progress
     from hpsearch.runner import core_count
-    from hpsearch.search import changed_since_parent, search
+    from hpsearch.runs import changed_since_parent
+    from hpsearch.search import search
 
     count = config.run.jobs if jobs is None else jobs
 
@@ -77,7 +78,7 @@ def run_search(config: Config, folder: RunFolder, jobs: int | None, *, quiet: bo
 def _show_leaderboard(config: Config, outcome: Outcome, folder: RunFolder) -> None:
     from hpsearch.cli.report import show_table
     from hpsearch.report import leaderboard
-    from hpsearch.search import run_of
+    from hpsearch.runs import run_of
 
     if outcome.results:
         table = leaderboard([run_of(config, outcome.results)])
@@ -112,7 +113,7 @@ def _show_leaderboard(config: Config, outcome: Outcome, folder: RunFolder) -> No
 def _closing_words(config: Config, outcome: Outcome, folder: RunFolder) -> None:
     """Say what the best is worth, and what to do next."""
     from hpsearch.refine import FEWEST
-    from hpsearch.search import LUCK, best_of_parent
+    from hpsearch.runs import LUCK, best_of_parent
 
     complete = [result for result in outcome.results if result.score is not None]
     if len(complete) > 1:

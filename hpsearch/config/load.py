@@ -35,6 +35,7 @@ from hpsearch.objectives.mlp import MLP, DataSource, load_split
 from hpsearch.objectives.python import PythonFunction
 from hpsearch.objectives.python import Section as PythonSection
 from hpsearch.scales import Integer, Real
+from hpsearch.seeds import trial_seed
 from hpsearch.space import Axis, Space, ends
 from hpsearch.strategies import STRATEGIES, Strategy
 from hpsearch.trial import Params, plain
@@ -71,6 +72,10 @@ class Config:
     def names(self) -> tuple[str, ...]:
         """Every parameter that an objective is given, varied or not."""
         return (*self.space.names, *self.constants)
+
+    def training_seed(self, number: int) -> int:
+        """Return the seed that trial `number` trains from."""
+        return trial_seed(self.seed, number) if self.trial.seed is None else self.trial.seed
 
     def identity(self) -> dict[str, Any]:
         """Return, as plain data, all that decides which trials there are and how they end.

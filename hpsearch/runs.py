@@ -1,0 +1,209 @@
+"""A run: its folder seen with its config. Opens one, tells whether it is a config's, and writes
+the tables that are made from its record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hpsearch.config import Config, best_yaml, load_config
+from hpsearch.ending import Ending
+from hpsearch.errors import MachineError, UserError
+from hpsearch.provenance import describe
+from hpsearch.report import FORMATS, Run, csv_text, leaderboard, trials_table
+from hpsearch.store import BEST, CONFIG, LEADERBOARD, PROVENANCE, TABLE, RunFolder
+from hpsearch.trial import Result, ranked
+from hpsearch.yamlfile import dump
+
+
+def run_of(config: Config, results: Sequence[Result]) -> Run:
+    """Return what a leaderboard needs to know of a run."""
+    metric = config.metric
+    return Run(
+        config.name, config.metric_name, config.goal, metric.optimal_error, config.space, results
+    )
+
+
+def counted(config: Config, results: Sequence[Result]) -> list[Result]:
+    """Leave out the trials that ran beyond the one at which the budget ended the search."""
+    ending = ending_of(config)
+    for result in results:
+        ending.add(result)
+    if ending.reason is None:
+        return list(results)
+    return [result for result in results if result.trial < ending.counted]
+
+
+def ending_of(config: Config) -> Ending:
+    """Return what decides at which trial a config's search ends."""
+    budget = config.budget
+    return Ending(config.goal, budget.limit, budget.patience, budget.failures)
+
+
+def load_run(folder: RunFolder, name: str | None = None, *, with_data: bool = True) -> Config:
+    """Read the config of a run, which finds its data where the original did.
+
+    name: The run's name instead of its folder's.
+
+    with_data: False to leave the data unread: a report needs none.
+
+    Raises:
+        UserError: the data are gone, or the config was damaged.
+    """
+    provenance = folder.provenance()
+    where = Path(provenance["config"]["folder"]) if provenance else folder.path
+    config = load_config(folder.path / CONFIG, name or folder.name, where, with_data=with_data)
+    recorded = provenance["identity"].get("parameters") if provenance else None
+    if name is None and recorded not in (None, config.identity()["parameters"]):
+        changes = _differences(recorded, config.identity()["parameters"], "parameters")
+        listed = "\n".join(f"    {change}" for change in changes)
+        raise UserError(
+            f"{folder.path / CONFIG} was changed after its trials ran:\n{listed}\n"
+            "Put it back as it was, or run the changed file under another name."
+        )
+    return config
+
+
+def open_config(path: Path, name: str | None = None) -> Config:
+    """Read a config file; one that lies in its run's folder finds its data where the run did.
+
+    Raises:
+        UserError: anything wrong with the file or its data, with the place.
+    """
+    itself = RunFolder(path.absolute().parent)
+    if path.name == CONFIG and itself.has_record():
+        return load_run(itself, name)
+    return load_config(path, name)
+
+
+def open_folder(config: Config, folder: RunFolder) -> dict[str, Any]:
+    """Make the folder this config's, or make sure that it is; return its provenance."""
+    provenance = folder.provenance()
+    if not folder.exists():
+        provenance = describe(config)
+        folder.write_provenance(provenance)
+        folder.write(CONFIG, config.document.raw)  # last: a folder with a config is a run
+        return provenance
+    if "identity" not in provenance:
+        raise MachineError(
+            f"{folder.path / PROVENANCE} is missing or damaged, so it cannot be told whether the "
+            "run belongs to this config; restore it, or choose another name with --name"
+        )
+    changes = list(_differences(provenance["identity"], config.identity()))
+    if changes:
+        listed = "\n".join(f"    {change}" for change in changes[:10])
+        more = f"\n    and {len(changes) - 10} more" if len(changes) > 10 else ""
+        raise UserError(
+            f"{folder.path} holds a run of a different config:\n{listed}{more}\n"
+            "Choose another name with --name, or delete that folder if you no longer need it."
+        )
+    if (folder.path / CONFIG).read_bytes() != config.document.raw:
+        fresh = describe(config)
+        provenance["config"] = fresh["config"]
+        folder.write(CONFIG, config.document.raw)
+    return provenance
+
+
+def check_record(config: Config, folder: RunFolder, results: Sequence[Result]) -> None:
+    """Raise MachineError when the record holds the trials of another config."""
+    for result in results:
+        seed = config.training_seed(result.trial)
+        if result.seed != seed or result.params.keys() != config.space.axes.keys():
+            raise MachineError(
+                f"{folder.path}: trial {result.trial} of the record belongs to another config; "
+                "nothing was changed"
+            )
+
+
+def changed_sources(config: Config, provenance: dict[str, Any]) -> list[str]:
+    """Return the files that results depend on and that are others than when the run began."""
+    before = provenance.get("sources", {})
+    now = config.objective.sources()
+    return [name for name, content in now.items() if before.get(name, content) != content]
+
+
+def _differences(old: Any, new: Any, place: str = "") -> Iterator[str]:
+    """Yield `place: old -> new` for every part in which two plain values differ."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in dict.fromkeys([*old, *new]):
+            inner = f"{place}.{key}".lstrip(".")
+            if inner == "data.sha256" and old.get(key) != new.get(key):
+                yield "the data file has changed since the run began"
+            elif inner != "order" or old.get("parameters") == new.get("parameters"):
+                yield from _differences(old.get(key), new.get(key), inner)
+    elif old != new:
+        yield f"{place}: {_short(old)} -> {_short(new)}"
+
+
+def _short(value: Any) -> str:
+    text = "not there" if value is None else dump(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def measured_on(folder: RunFolder) -> dict[str, Any]:
+    """Return what is known of the data that a run was measured on; empty without any."""
+    identity = folder.provenance().get("identity")
+    data = identity.get("data") if isinstance(identity, dict) else None
+    return data if isinstance(data, dict) else {}
+
+
+def best_of_parent(config: Config, folder: RunFolder) -> tuple[str, int, float] | None:
+    """Return the name, best trial and best score of the run that a run refines, if it is there."""
+    parent = RunFolder(folder.path.parent / config.parent) if config.parent else None
+    if parent is None or not parent.exists() or not config.space.axes:
+        return None
+    measured = parent.provenance().get("identity", {}).get("metric")
+    if measured != {"name": config.metric_name, "goal": config.goal}:
+        return None
+    best = ranked(parent.results(), config.goal)[:1]
+    if not best or best[0].score is None:
+        return None
+    return parent.name, best[0].trial, best[0].score
+
+
+def changed_since_parent(config: Config, folder: RunFolder) -> list[str]:
+    """Return the files that are others than when the run that this one comes from began."""
+    if not config.parent:
+        return []
+    sources = RunFolder(folder.path.parent / config.parent).provenance().get("sources", {})
+    before = {Path(name).name: content for name, content in sources.items()}
+    now = {Path(name).name: content for name, content in config.objective.sources().items()}
+    return [name for name, content in now.items() if before.get(name, content) != content]
+
+
+def write_tables(config: Config, folder: RunFolder, results: list[Result]) -> None:
+    """Write every file of the run folder that is made from the record."""
+    constants = dict(config.constants)
+    table = csv_text(trials_table(config.space, constants, results))
+    folder.write(TABLE, table + "\n")
+    folder.write(LEADERBOARD, leaderboard_page(config, results))
+    best = ranked(results, config.goal)[:1]
+    if not best or best[0].score is None:
+        folder.remove(BEST)
+    else:
+        text = best_yaml(config, best[0], folder.path, len(results))
+        folder.write(BEST, text)
+
+
+def leaderboard_page(config: Config, results: list[Result]) -> str:
+    """Write leaderboard.md."""
+    run = run_of(config, results)
+    lines = [
+        f"# Leaderboard of {config.name}",
+        "",
+        f"{len(results)} trials, seed {config.seed}, ranked by {config.metric_name} "
+        f"({config.goal}).",
+        "",
+        FORMATS["markdown"](leaderboard([run])),
+        "",
+        LUCK,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+LUCK = (
+    "The best of many trials is partly luck on the dev set: expect it to do a little worse on new "
+    "data."
+)
