@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -116,6 +117,18 @@ def supervise(config: Config, folder: RunFolder, halt: Halt) -> Supervisor:
         place = ("objective", config.kind)
         raise config.document.error(place, text, hint) from None
     return supervisor
+
+
+def check_objective(config: Config) -> None:
+    """Start what would run the trials, and end it again; for the trainer the data were checked.
+
+    Raises:
+        UserError: the objective cannot be used as the config says.
+    """
+    if config.kind == "trainer":
+        return
+    with contextlib.closing(Halt()) as halt:
+        supervise(config, RunFolder(Path(config.name)), halt).close()
 
 
 def _search(

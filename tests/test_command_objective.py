@@ -625,3 +625,9 @@ def test_an_executable_beside_the_config_runs_in_the_folder_of_the_code(
     assert done.returncode == 0, done.stderr
     for result in results(tmp_path / "runs/search"):
         assert result.score == result.params["rate"]
+
+
+def test_two_parameters_that_differ_only_in_case_are_refused(tmp_path: Path) -> None:
+    objective = Program("python x.py {lr} {LR}", str(tmp_path), None, {}, None, None)
+    with pytest.raises(ObjectiveError, match="HPSEARCH_PARAM_LR"):
+        objective.prepare(["lr", "LR"])

@@ -447,3 +447,20 @@ def test_a_good_config_loads_and_is_as_the_schema_says(tmp_path: Path, text: str
     value = parse_yaml(text.encode(), "f.yaml").value
     assert [error.message for error in VALIDATOR.iter_errors(value)] == []
     assert load_config(tmp_path / "search.yaml").names == tuple(value["parameters"])
+
+
+def test_preview_checks_the_function_and_writes_nothing(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "user.py").write_text("def score(x):\n    return x\n")
+    config = (
+        "objective: {python: 'user.py:scroe'}\nmetric: {name: score, goal: minimize}\n"
+        "parameters: {x: {min: 0, max: 1}}\n"
+    )
+    (tmp_path / "user.yaml").write_text(config)
+    refused = command("preview", "user.yaml")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("user.yaml:1:21: user.py has no function 'scroe'")
+    assert "Did you mean 'score'?" in refused.stderr
+    (tmp_path / "user.yaml").write_text(config.replace("scroe", "score"))
+    assert command("preview", "user.yaml").returncode == 0
+    assert not (tmp_path / "runs").exists()
+    assert not (tmp_path / "user").exists()

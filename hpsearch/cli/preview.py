@@ -28,8 +28,10 @@ def preview(config: Path, trials: int) -> None:
     """
     from hpsearch.preview import draws_table, first_trials, summary
     from hpsearch.runs import open_config
+    from hpsearch.search import check_objective
 
     loaded = open_config(config)
+    check_objective(loaded)
     click.echo(summary(loaded))
     if loaded.space.axes:
         click.echo()

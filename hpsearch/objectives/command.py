@@ -200,10 +200,18 @@ class Command:
         """Check the template and that there is such a program.
 
         Raises:
-            ObjectiveError: a quote or brace is not closed, a name that is no parameter, or no such
-                program.
+            ObjectiveError: a quote or brace is not closed, a name that is no parameter, two that
+                differ only in case, or no such program.
         """
-        known = [*names, *self.constants, *self._given]
+        known = list(dict.fromkeys([*names, *self.constants, *self._given]))
+        variables: dict[str, str] = {}
+        for name in known:
+            other = variables.setdefault(variable(name), name)
+            if other != name:
+                raise ObjectiveError(
+                    f"the parameters '{other}' and '{name}' would share the environment variable "
+                    f"{variable(name)}: rename one of them"
+                )
         try:
             program, *_ = arguments = split_template(self.command)
             for each in arguments:
