@@ -173,12 +173,18 @@ def way_out(value: Any, accepts: Callable[[Any], bool]) -> str:
         return "Give it a value, or remove the key."
     if isinstance(value, float) and value.is_integer() and accepts(int(value)):
         return f"Write {int(value)}."
+    is_duration = accepts("1s") and not accepts("word")
+    if is_duration and isinstance(value, int | float) and accepts(f"{dump(value)}s"):
+        return f"Write {dump(value)}s, {dump(value)}m or {dump(value)}h."
     if isinstance(value, int | float) and accepts(dump(value)):
         return f'Put it in quotes: "{dump(value)}".'
     if not isinstance(value, str):
         return ""
     if value in ("yes", "on", "no", "off") and accepts(True):
         return f"Write {'true' if value in ('yes', 'on') else 'false'}."
+    duration = re.fullmatch(r"([0-9.]+)\s*([smhd])[a-z]*", value.strip())
+    if is_duration and duration and accepts(duration[1] + duration[2]):
+        return f"Write {duration[1]}{duration[2]}."
     with suppress(ValueError):  # beyond what a float holds
         meant = [text for text in numbers_meant(value) if accepts(plain_scalar(text))]
         plain = value.strip() in meant  # only the quotes are wrong
