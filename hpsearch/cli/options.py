@@ -25,7 +25,7 @@ runs_option = click.option(
     help="The folder that holds the runs.",
 )
 
-quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress, no closing words.")
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 
 
 def _check_jobs(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:
