@@ -348,12 +348,42 @@ def test_a_folder_that_cannot_be_written_is_exit_code_3(command: Command, tmp_pa
     assert "runs" in refused.stderr
 
 
-def test_the_run_completes_without_home_locale_and_terminal(
+def test_the_run_completes_without_home_locale_temporary_folder_and_terminal(
     command: Command, tmp_path: Path
 ) -> None:
-    done = command("run", "tiny.yaml", LC_ALL="C", HOME="/nonexistent", PYTHONUTF8="0")
+    nowhere = "/nonexistent"
+    done = command("run", "tiny.yaml", LC_ALL="C", HOME=nowhere, TMPDIR=nowhere, PYTHONUTF8="0")
     assert done.returncode == 0, done.stderr
     assert len(rows(tmp_path / "runs/tiny")) == 6
+
+
+def test_a_clock_that_jumps_back_changes_nothing(command: Command, tmp_path: Path) -> None:
+    command("run", "tiny.yaml", "-q", "-n", "steady")
+    record = tmp_path / "runs/tiny/trials.jsonl"
+    code = """
+import datetime, sys
+import hpsearch.provenance, hpsearch.supervisor
+from hpsearch.__main__ import main
+
+class Jumping(datetime.datetime):
+    hours = 0
+
+    @classmethod
+    def now(cls, zone=None):
+        cls.hours += 1
+        return datetime.datetime.now(zone) - datetime.timedelta(hours=cls.hours)
+
+hpsearch.provenance.datetime = hpsearch.supervisor.datetime = Jumping
+sys.argv = ["hpsearch", "run", "tiny.yaml", "-q"]
+main()
+"""
+    for kept in (0, 3):
+        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False)
+        assert done.returncode == 0
+        table = without_seconds(tmp_path / "runs/tiny/trials.csv")
+        assert table == without_seconds(tmp_path / "runs/steady/trials.csv")
+        lines = record.read_bytes().splitlines(keepends=True)
+        record.write_bytes(b"".join(lines[:3]) if not kept else b"".join(lines))
 
 
 def test_the_run_completes_with_closed_streams(command: Command, tmp_path: Path) -> None:
