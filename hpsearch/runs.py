@@ -157,7 +157,7 @@ def best_of_parent(config: Config, folder: RunFolder) -> tuple[str, int, float] 
     measured = parent.provenance().get("identity", {}).get("metric")
     if measured != {"name": config.metric_name, "goal": config.goal}:
         return None
-    best = ranked(parent.results(), config.goal)[:1]
+    best = ranked(parent.results(curves=False), config.goal)[:1]
     if not best or best[0].score is None:
         return None
     return parent.name, best[0].trial, best[0].score

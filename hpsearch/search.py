@@ -196,7 +196,7 @@ class _Loop:
         self.again: list[Result] = []
         self.halt = halt
         self.signal: int | None = None
-        self.past, self.started = past, time.monotonic()
+        self.started = time.monotonic()
         seconds = config.budget.seconds
         self.deadline = None if seconds is None else self.started + seconds - past
 
@@ -229,9 +229,7 @@ class _Loop:
                 self.halt.set()
 
     def _stop(self, number: int) -> None:
-        if (
-            number == signal.SIGINT and self.signal == number
-        ):  # Ctrl-C twice: the record is on disk, so go
+        if number == self.signal == signal.SIGINT:  # twice: the record is on disk, so just go
             if sys.stderr.isatty():
                 os.write(2, b"\x1b[?25h\n")  # the live display hides the cursor
             os._exit(128 + number)

@@ -126,9 +126,10 @@ class RunFolder:
             raise _machine(error, path) from None
         return Record(list(results.values()), whole, 0)
 
-    def results(self) -> list[Result]:
-        """Return the finished trials by number."""
-        return sorted(self.read_record().results, key=lambda result: result.trial)
+    def results(self, *, curves: bool = True) -> list[Result]:
+        """Return the finished trials by number; without their curves they take little memory."""
+        found = self.read_record(curves=curves).results
+        return sorted(found, key=lambda result: result.trial)
 
     def provenance(self) -> dict[str, Any]:
         """Return what is known of how the run came about; empty where nothing was kept."""

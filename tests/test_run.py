@@ -248,6 +248,32 @@ def test_a_search_under_nohup_survives_the_hangup(command: Command, tmp_path: Pa
     assert len(rows(tmp_path / "runs/tiny")) == 6
 
 
+def test_ctrl_c_while_the_users_code_is_imported_is_130_and_writes_nothing(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "slow.py").write_text(
+        "import pathlib, time\npathlib.Path('importing').touch()\ntime.sleep(60)\n"
+        "def score(x):\n    return x\n"
+    )
+    (tmp_path / "slow.yaml").write_text(
+        "objective: {python: 'slow.py:score'}\nmetric: {name: score, goal: minimize}\n"
+        "parameters: {x: {min: 0, max: 1}}\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hpsearch", "run", "slow.yaml"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while process.poll() is None and not (tmp_path / "importing").exists():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in stderr
+    assert not (tmp_path / "runs").exists()
+
+
 DIVERGING = """
 objective: {trainer: mlp, epochs: 3, optimizer: gradient_descent, batch_norm: false}
 data: {source: digits}

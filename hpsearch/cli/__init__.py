@@ -32,6 +32,8 @@ class Group(click.Group):
             with contextlib.suppress(OSError):  # a log that is full changes no exit code
                 click.echo(str(error) if error.has_place else f"hpsearch: {error}", err=True)
             ctx.exit(error.exit_code)
+        except KeyboardInterrupt:  # while the config or the user's code is being loaded
+            ctx.exit(130)
 
     def main(self, *arguments: Any, **keywords: Any) -> Any:
         """Be a command; an output that cannot be written is a sentence too, also for --help."""

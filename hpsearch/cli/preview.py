@@ -26,6 +26,7 @@ def preview(config: Path, trials: int) -> None:
     Shows the first trials, a histogram of each parameter's draws along its own scale, and what is
     probably not meant.
     """
+    from hpsearch.config import traps
     from hpsearch.preview import draws_table, first_trials, summary
     from hpsearch.runs import open_config
     from hpsearch.search import check_objective
@@ -38,10 +39,10 @@ def preview(config: Path, trials: int) -> None:
         click.echo(draws_table(loaded, unicode=_prints_blocks()))
     click.echo()
     click.echo(first_trials(loaded, trials, terminal_width()))
-    traps = list(loaded.traps())
-    if traps:
+    found = list(traps(loaded))
+    if found:
         click.echo()
-        for name, text in traps:
+        for name, text in found:
             click.echo(f"warning: {name}: {text}" if name else f"warning: {text}")
 
 

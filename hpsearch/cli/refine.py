@@ -67,7 +67,7 @@ def refine(
     from hpsearch.yamlfile import parse_yaml
 
     folder = find_run(runs, name)
-    parent, results = load_run(folder), folder.results()
+    parent, results = load_run(folder), folder.results(curves=False)
 
     def narrowed(child: str) -> Config:
         place = write.parent if write else runs / child

@@ -73,7 +73,7 @@ def _read(folder: RunFolder) -> Run:
     from hpsearch.runs import counted, load_run, measured_on, run_of
 
     config = load_run(folder, with_data=False)
-    run = run_of(config, counted(config, folder.results()))
+    run = run_of(config, counted(config, folder.results(curves=False)))
     data = measured_on(folder).get("sha256")
     return replace(run, constants=config.objective.constants, data=data)
 

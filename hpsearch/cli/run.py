@@ -49,6 +49,7 @@ def run(config: Path, name: str | None, jobs: int | None, runs: Path, quiet: boo
 def run_search(config: Config, folder: RunFolder, jobs: int | None, *, quiet: bool) -> None:
     """Search, show how it goes, print the leaderboard, and end with the right exit code."""
     from hpsearch.cli.progress import show_progress
+    from hpsearch.config import traps
     from hpsearch.runner import core_count
     from hpsearch.runs import changed_since_parent
     from hpsearch.search import search
@@ -59,7 +60,7 @@ def run_search(config: Config, folder: RunFolder, jobs: int | None, *, quiet: bo
         click.echo(f"warning: {text}", err=True)
 
     if not quiet:
-        for name, text in config.traps():
+        for name, text in traps(config):
             warn(f"{name}: {text}" if name else text)
         for source in changed_since_parent(config, folder):
             warn(f"{source} has changed since the run {config.parent}, so scores will differ")

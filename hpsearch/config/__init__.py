@@ -2,6 +2,7 @@
 
 from hpsearch.config.load import Config, allowed, build_config, load_config
 from hpsearch.config.schema import config_schema
+from hpsearch.config.traps import traps
 from hpsearch.config.writer import best_yaml, refined_yaml
 
 __all__ = [
@@ -12,4 +13,5 @@ __all__ = [
     "config_schema",
     "load_config",
     "refined_yaml",
+    "traps",
 ]

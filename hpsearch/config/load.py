@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from hpsearch.config.definitions import (
     KEYS,
@@ -34,7 +32,6 @@ from hpsearch.objectives.command import Section as CommandSection
 from hpsearch.objectives.mlp import MLP, DataSource, load_split
 from hpsearch.objectives.python import PythonFunction
 from hpsearch.objectives.python import Section as PythonSection
-from hpsearch.scales import Integer, Real
 from hpsearch.seeds import trial_seed
 from hpsearch.space import Axis, Space, ends
 from hpsearch.strategies import STRATEGIES, Strategy
@@ -99,63 +96,6 @@ class Config:
             "seed": self.seed,
             "trial": asdict(self.trial),
         }
-
-    def traps(self) -> Iterator[tuple[str, str]]:
-        """Yield (parameter, sentence) for what is allowed but probably not meant."""
-        for name, axis in self.space.axes.items():
-            if isinstance(axis, Real | Integer):
-                yield from ((name, text) for text in _scale_traps(axis))
-        bounds = {name: tuple(ends(axis)) for name, axis in self.space.axes.items()}
-        yield from self.objective.idle(bounds)
-        settings, trials = self.space.settings(), self.budget.limit
-        if trials and settings < trials and self.space.axes:
-            yield (
-                "",
-                (
-                    f"there are only {settings:.0f} distinct settings for {trials} trials: "
-                    "some will be tried more than once, with other seeds"
-                ),
-            )
-        if not self.space.axes and trials != 1:
-            yield "", "nothing varies: the trials differ in their seed only"
-        if self.goal != self.objective.METRICS.get(self.metric_name, self.goal):
-            yield "", f"the goal is to {self.goal} {self.metric_name}: is that what you want?"
-
-
-def _scale_traps(axis: Real | Integer) -> Iterator[str]:
-    low, high = axis.scale.min, axis.scale.max
-    if axis.name == "log" and low >= 0.5 and 0.99 <= high < 1:
-        yield (
-            f"a log scale up to {high:g} hardly tries values near 1, where 1 - value matters; "
-            "scale: one_minus_log does"
-        )
-    if axis.name == "one_minus_log" and isinstance(axis, Real) and low < 0.5 and high > 0.9:
-        yield (
-            f"a one_minus_log scale spends half of the trials above {axis.text(_middle(axis))}; it "
-            "is for a β near 1"
-        )
-    if axis.name != "linear":
-        return
-    if low > 0 and round(high / low, 6) >= 1000:  # 1e-4 to 0.1, whatever the last bit says
-        share = (high - high / 10) / (high - low)
-        yield (
-            f"a linear scale from {low:g} to {high:g} spends {share:.0%} of the trials above "
-            f"{high / 10:g}; scale: log gives every decade its share"
-        )
-    elif (
-        isinstance(axis, Real)
-        and 0 <= low < high < 1
-        and (low >= 0.5 or high >= 0.99)
-        and round((1 - low) / (1 - high), 6) >= 10
-    ):
-        yield (
-            f"a linear scale up to {high:g} hardly tries values near 1, where 1 - value matters; "
-            "scale: one_minus_log does"
-        )
-
-
-def _middle(axis: Real) -> float:
-    return float(axis.scale.at(np.asarray(0.5)))
 
 
 def load_config(

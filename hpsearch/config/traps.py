@@ -1,0 +1,72 @@
+"""What a config says that is allowed, but probably not meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hpsearch.scales import Integer, Real
+from hpsearch.space import ends
+
+if TYPE_CHECKING:
+    from hpsearch.config.load import Config
+
+
+def traps(config: Config) -> Iterator[tuple[str, str]]:
+    """Yield (parameter, sentence) for what is allowed but probably not meant."""
+    for name, axis in config.space.axes.items():
+        if isinstance(axis, Real | Integer):
+            yield from ((name, text) for text in _scale_traps(axis))
+    bounds = {name: tuple(ends(axis)) for name, axis in config.space.axes.items()}
+    yield from config.objective.idle(bounds)
+    settings, trials = config.space.settings(), config.budget.limit
+    if trials and settings < trials and config.space.axes:
+        yield (
+            "",
+            (
+                f"there are only {settings:.0f} distinct settings for {trials} trials: "
+                "some will be tried more than once, with other seeds"
+            ),
+        )
+    if not config.space.axes and trials != 1:
+        yield "", "nothing varies: the trials differ in their seed only"
+    if config.goal != config.objective.METRICS.get(config.metric_name, config.goal):
+        yield "", f"the goal is to {config.goal} {config.metric_name}: is that what you want?"
+
+
+def _scale_traps(axis: Real | Integer) -> Iterator[str]:
+    low, high = axis.scale.min, axis.scale.max
+    if axis.name == "log" and low >= 0.5 and 0.99 <= high < 1:
+        yield (
+            f"a log scale up to {high:g} hardly tries values near 1, where 1 - value matters; "
+            "scale: one_minus_log does"
+        )
+    if axis.name == "one_minus_log" and isinstance(axis, Real) and low < 0.5 and high > 0.9:
+        yield (
+            f"a one_minus_log scale spends half of the trials above {axis.text(_middle(axis))}; it "
+            "is for a β near 1"
+        )
+    if axis.name != "linear":
+        return
+    if low > 0 and round(high / low, 6) >= 1000:  # 1e-4 to 0.1, whatever the last bit says
+        share = (high - high / 10) / (high - low)
+        yield (
+            f"a linear scale from {low:g} to {high:g} spends {share:.0%} of the trials above "
+            f"{high / 10:g}; scale: log gives every decade its share"
+        )
+    elif (
+        isinstance(axis, Real)
+        and 0 <= low < high < 1
+        and (low >= 0.5 or high >= 0.99)
+        and round((1 - low) / (1 - high), 6) >= 10
+    ):
+        yield (
+            f"a linear scale up to {high:g} hardly tries values near 1, where 1 - value matters; "
+            "scale: one_minus_log does"
+        )
+
+
+def _middle(axis: Real) -> float:
+    return float(axis.scale.at(np.asarray(0.5)))
