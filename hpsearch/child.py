@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -121,7 +122,9 @@ def _seed_global_generators(seed: int) -> None:
 def run_trial(objective: Objective, params: dict[str, Any], context: Context) -> Message:
     """Run one trial; whatever it raises is part of the answer.
 
-    Returns status, score, metrics of the last epoch, curve (a list per metric), seconds, message.
+    Returns status, score, metrics, curve (a list per metric), seconds, message. The metrics are the
+    last epoch's, unless the objective returns others: those of an earlier epoch that it went back
+    to, say.
     """
     from hpsearch.objectives import CrashedError
 
@@ -129,8 +132,9 @@ def run_trial(objective: Objective, params: dict[str, Any], context: Context) ->
     status, message = "complete", None
     metrics: dict[str, float | None] = {}
     curve: dict[str, list[float | None]] = {}
+    kept: dict[str, float] = {}
     try:
-        for epoch in objective.evaluate(params, context):
+        for epoch in _epochs(objective.evaluate(params, context), kept):
             metrics = {name: finite(value) for name, value in epoch.items()}
             for name, value in metrics.items():
                 curve.setdefault(name, []).append(value)
@@ -140,6 +144,7 @@ def run_trial(objective: Objective, params: dict[str, Any], context: Context) ->
                 message = f"{lost} was no longer finite after epoch {len(curve[lost])}"
                 break
         else:
+            metrics |= {name: finite(value) for name, value in kept.items()}
             message = _unusable(metrics, context.metric)
             status = "failed" if message else "complete"
     except CrashedError as error:
@@ -154,6 +159,13 @@ def run_trial(objective: Objective, params: dict[str, Any], context: Context) ->
         "seconds": time.perf_counter() - began,
         "message": message,
     }
+
+
+def _epochs(
+    evaluation: Iterator[Mapping[str, float]], kept: dict[str, float]
+) -> Iterator[Mapping[str, float]]:
+    """Pass the epochs on, and put what the generator returns into `kept`."""
+    kept |= (yield from evaluation) or {}
 
 
 def _unusable(metrics: dict[str, float | None], metric: str) -> str | None:

@@ -174,7 +174,7 @@ def build_config(
     if with_data:
         _check_clashes(sections, objective, axes)
         _check_folder(document, objective)
-    metric_name, goal = _metric(sections, read["metric"], kind, cls)
+    metric_name, goal = _metric(sections, read["metric"], kind, objective)
     if cls.SETTINGS is None and metric_name in (sections.at(("parameters",)) or ()):
         raise document.error(
             ("parameters", metric_name),
@@ -258,10 +258,12 @@ def _objective_section(sections: Sections, kind: str, cls: type[Objective]) -> t
     return section, constants
 
 
-def _metric(sections: Sections, metric: Metric, kind: str, cls: type[Objective]) -> tuple[str, str]:
+def _metric(
+    sections: Sections, metric: Metric, kind: str, objective: Objective
+) -> tuple[str, str]:
     """Return the name of the metric and the goal."""
     place: Place = ("metric",)
-    known = cls.METRICS
+    known = objective.metrics
     if metric.pattern is not None and kind != "command":
         raise sections.document.error(
             (*place, "pattern"), "metric.pattern reads what a command prints", at_key=True

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import lru_cache, partial
+from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate, pairwise
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,23 +12,17 @@ import numpy as np
 from hpsearch.nn.init import INITIALIZERS
 from hpsearch.nn.layers import (
     ACTIVATIONS,
-    EPSILON,
-    Activation,
     Array,
     Step,
     batch_norm,
     bias,
     dense,
     dense_logits,
+    draw_mask,
+    dropout,
 )
-from hpsearch.nn.losses import softmax, softmax_cross_entropy_gradient
+from hpsearch.nn.losses import Loss, softmax
 from hpsearch.nn.settings import Settings
-
-AVERAGE_BETA = 0.9
-"""The β of the averages of batch mean and variance: they look back over about 10 mini-batches.
-
-Weights move while they are averaged, so a longer memory describes a network that is gone.
-"""
 
 BLOCK = 512
 """Examples predicted at a time, so that the activations stay in the cache."""
@@ -50,28 +44,29 @@ class TrainingPass(NamedTuple):
 
     x: Array
     """(m, inputs). To be filled with the examples of the mini-batch."""
-    positions: Array
-    """(m,) int64. To be filled with the labels: see `softmax_cross_entropy_gradient`."""
-    logits: Array
-    """(classes, m). After `forward` the logits; `backward` works on it in place."""
+    targets: Array
+    """(outputs, m). To be filled with what the loss makes of their y: see `Loss.targets`."""
+    outputs: Array
+    """(outputs, m). After `forward` the outputs; `backward` works on it in place."""
     forward: list[Step]
     backward: list[Step]
-    """After these the network's `gradient` is that of the mean cross-entropy."""
+    """After these the network's `gradient` is that of the mean loss."""
 
 
 class Network:
-    """A fully connected network: hidden layers, and a softmax over the classes.
+    """A fully connected network: hidden layers, then linear outputs (logits for classes).
 
-    A hidden layer is z = a w, then batch norm or a bias, then the activation. The parameters are
-    one vector, weights first, so that an optimizer sees one array and L2 one slice of it.
+    A hidden layer is z = a w, then batch norm or a bias, then the activation, then dropout. The
+    parameters are one vector, weights first, so that an optimizer sees one array and L2 one slice
+    of it.
 
     Args:
         inputs: Features of an example.
-        settings: Layers, activation, batch norm, initializer and dtype.
-        classes: Number of classes.
+        settings: Layers, activation, batch norm, dropout, initializer and dtype.
+        outputs: Number of outputs: the classes, or 1 for regression.
         rng: Draws the first weights, layer by layer.
     Raises:
-        ValueError: `settings.hidden_units` and `settings.layers` disagree.
+        ValueError: `settings.hidden_units` or `keep_prob` and `settings.layers` disagree.
 
     Attributes:
         parameters, gradient: (n,). Every parameter of the network, and the derivative of the loss.
@@ -83,13 +78,15 @@ class Network:
     """
 
     def __init__(
-        self, inputs: int, settings: Settings, classes: int, rng: np.random.Generator
+        self, inputs: int, settings: Settings, outputs: int, rng: np.random.Generator
     ) -> None:
-        self.sizes = (inputs, *settings.widths, classes)
+        self.sizes = (inputs, *settings.widths, outputs)
         self.dtype: np.dtype[Any] = np.dtype(settings.dtype)
         self._activation = ACTIVATIONS[settings.activation]
         self._hidden = self.sizes[1:-1]
         self._normed = self._hidden if settings.batch_norm else ()
+        self._keep_probs = settings.keep_probs
+        self._epsilon, self._beta = settings.batch_norm_epsilon, settings.batch_norm_average
         self.weights = sum(n_in * n_out for n_in, n_out in pairwise(self.sizes))
         count = self.weights + sum(self.sizes[1:]) + sum(self._normed)
         self.parameters = np.zeros(count, self.dtype)
@@ -106,13 +103,6 @@ class Network:
         self.statistics = np.zeros(2 * sum(self._normed), self.dtype)
         self.averages = np.zeros_like(self.statistics)
         self.averaged = 0
-        self._test_weights, self._test_biases = self._test_parameters()
-        # Of the sizes of blocks few recur: the full one, and the rests of training and dev set.
-        self._test_pass = lru_cache(maxsize=4)(
-            partial(
-                _test_pass, ACTIVATIONS[settings.activation], self._test_weights, self._test_biases
-            )
-        )
 
     def _by_layer(self, flat: Array) -> Parameters:
         shapes: list[tuple[int, ...]] = [*pairwise(self.sizes)]
@@ -130,46 +120,63 @@ class Network:
         ends = accumulate((2 * n for n in self._normed), initial=0)
         return [flat[start:end].reshape(2, -1) for start, end in pairwise(ends)]
 
-    def training_pass(self, m: int) -> TrainingPass:
-        """Build the steps for mini-batches of m examples, with arrays of their own.
+    def training_passes(
+        self, sizes: Iterable[int], loss: Loss, rng: np.random.Generator | None = None
+    ) -> dict[int, TrainingPass]:
+        """Build the steps for mini-batches of each size; their arrays share their memory.
 
+        loss: What `backward` starts from.
+        rng: Draws the dropout masks; without it nothing is dropped.
         Raises:
-            ValueError: m is 1 under batch norm.
+            ValueError: a size is 1 under batch norm.
         """
+        buffers = Buffers(self.dtype)
+        return {
+            m: self._training_pass(m, loss, rng, buffers.allocator())
+            for m in sorted(sizes, reverse=True)
+        }
+
+    def _training_pass(
+        self, m: int, loss: Loss, rng: np.random.Generator | None, empty: Callable[..., Array]
+    ) -> TrainingPass:
         (weights, biases, gammas), grads = self.views, self.gradient_views
         statistics = self._mean_and_variance(self.statistics)
-        x = np.empty((m, self.sizes[0]), self.dtype)
+        x = empty(m, self.sizes[0])
+        # A layer's derivative is read to make that of the layer below it, then never again.
+        derivatives = [empty(m * max(self._hidden)) for _ in self._hidden[:2]]
         layers: list[tuple[Step, Step]] = []
         a, d_a = x, None
         for i, n in enumerate(self._hidden):
-            z, d = np.empty((2, m, n), self.dtype)
+            z, d = empty(m, n), derivatives[i % 2][: m * n].reshape(m, n)
             layers.append(dense(a, weights[i], z, d, grads.weights[i], d_a))
             if gammas:
-                y = np.empty_like(z)
+                y = empty(m, n)
                 mean, variance = statistics[i]
                 d_gamma, d_beta = grads.gammas[i], grads.biases[i]
-                layers.append(
-                    batch_norm(z, gammas[i], biases[i], y, mean, variance, d, d_gamma, d_beta)
-                )
+                arrays = (z, gammas[i], biases[i], y, mean, variance, d, d_gamma, d_beta)
+                layers.append(batch_norm(*arrays, epsilon=self._epsilon))
             else:
                 y = z
                 layers.append(bias(z, biases[i], d, grads.biases[i]))
             layers.append(self._activation(y, d))
             a, d_a = y, d
-        logits = np.empty((self.sizes[-1], m), self.dtype)
-        positions = np.empty(m, np.int64)
+            if rng is not None and self._keep_probs[i] < 1:
+                a, mask = empty(m, n), empty(m, n)
+                draw = draw_mask(mask, d, self._keep_probs[i], rng)
+                layers.append(dropout(y, a, d, mask, draw))
+        outputs, targets = empty(self.sizes[-1], m), empty(self.sizes[-1], m)
         layers.append(
             dense_logits(
-                a, weights[-1], biases[-1], logits, grads.weights[-1], grads.biases[-1], d_a
+                a, weights[-1], biases[-1], outputs, grads.weights[-1], grads.biases[-1], d_a
             )
         )
         return TrainingPass(
             x,
-            positions,
-            logits,
+            targets,
+            outputs,
             forward=[forward for forward, _ in layers],
             backward=[
-                softmax_cross_entropy_gradient(logits, positions),
+                loss.gradient(outputs, targets),
                 *(backward for _, backward in reversed(layers)),
             ],
         )
@@ -179,77 +186,86 @@ class Network:
 
         An exponentially weighted average of many steps is one product with their weights.
         """
-        steps = len(history)
-        shares = (1 - AVERAGE_BETA) * AVERAGE_BETA ** np.arange(steps - 1, -1, -1.0)
-        self.averages *= AVERAGE_BETA**steps
+        steps, beta = len(history), self._beta
+        shares = (1 - beta) * beta ** np.arange(steps - 1, -1, -1.0)
+        self.averages *= beta**steps
         self.averages += np.dot(shares.astype(self.dtype), history)
         self.averaged += steps
 
     @np.errstate(all="ignore")
     def predict(self, x: Array) -> Array:
         """Return the most probable label of each example of x: (m, inputs), as (m,) int64."""
-        return np.concatenate([logits.argmax(axis=0) for _, logits in self.logits(x)])
+        return np.concatenate([logits.argmax(axis=0) for _, logits in self.outputs(x)])
 
     @np.errstate(all="ignore")
     def probabilities(self, x: Array) -> Array:
         """Return the probability of each class, (m, classes), for x: (m, inputs)."""
-        return np.concatenate([softmax(logits).T for _, logits in self.logits(x)])
+        return np.concatenate([softmax(logits).T for _, logits in self.outputs(x)])
 
-    def logits(self, x: Array) -> Iterator[tuple[slice, Array]]:
-        """Predict in blocks: yield the rows of x and their logits, (classes, rows) each.
+    def outputs(self, x: Array) -> Iterator[tuple[slice, Array]]:
+        """Predict in blocks: yield the rows of x and their outputs, (outputs, rows) each.
 
-        Batch norm takes its averages, so an example's logits do not depend on the others. The
-        logits' array is used again for the next block.
+        Batch norm takes its averages, so an example's outputs do not depend on the others. The
+        array of the outputs is used again for the next block.
 
         Raises:
             ValueError: x has another number of features than the network.
         """
         if x.shape[1:] != self.sizes[:1]:
             raise ValueError(f"the network takes {self.sizes[0]} inputs, got x of shape {x.shape}")
-        self._fold()
+        *hidden, (w_last, b_last) = self._folded()
+        last_transposed, b_column = w_last.T, b_last[:, None]
+        space = np.empty((2, BLOCK * max(self._hidden, default=0)), self.dtype)
+        logits = np.empty(len(b_last) * BLOCK, self.dtype)
         for start in range(0, len(x), BLOCK):
-            rows = slice(start, min(start + BLOCK, len(x)))
-            x_in, logits, steps = self._test_pass(rows.stop - start)
-            np.copyto(x_in, x[rows], casting="same_kind")
-            for step in steps:
-                step()
-            yield rows, logits
+            a = np.asarray(x[start : start + BLOCK], self.dtype)
+            rows = len(a)
+            for i, (w, b) in enumerate(hidden):
+                z = space[i % 2, : rows * len(b)].reshape(rows, len(b))
+                np.dot(a, w, z)
+                np.add(z, b, z)
+                self._activation(z, z)[0]()  # no backward, so no derivative
+                a = z
+            outputs = logits[: rows * len(b_last)].reshape(len(b_last), rows)
+            np.dot(last_transposed, a.T, outputs)
+            np.add(outputs, b_column, outputs)
+            yield slice(start, start + rows), outputs
 
-    def _test_parameters(self) -> tuple[list[Array], list[Array]]:
-        """Weights and biases for prediction: under batch norm copies, which `_fold` fills."""
-        weights, biases, gammas = self.views
-        if not gammas:
-            return weights, biases
-        return (
-            [*(np.empty_like(w) for w in weights[:-1]), weights[-1]],
-            [*(np.empty_like(b) for b in biases[:-1]), biases[-1]],
-        )
+    def _folded(self) -> list[tuple[Array, Array]]:
+        """Return weights and bias of each layer for prediction.
 
-    def _fold(self) -> None:
-        """Fold batch norm into weights and biases: with fixed mean and variance it is linear."""
+        Under batch norm they differ from those in training: with fixed mean and variance it is
+        linear, so it goes into them.
+        """
         weights, biases, gammas = self.views
-        averages = self.averages / ((1 - AVERAGE_BETA**self.averaged) or 1.0)
+        layers = [*zip(weights, biases, strict=True)]
+        averages = self.averages / ((1 - self._beta**self.averaged) or 1.0)
         for i, (mean, variance) in enumerate(self._mean_and_variance(averages)):
             if not self.averaged:  # before the first step z is left as it is
                 variance[...] = 1
-            scale = gammas[i] / np.sqrt(variance + EPSILON)
-            np.multiply(weights[i], scale, self._test_weights[i])
-            np.subtract(biases[i], mean * scale, self._test_biases[i])
+            scale = gammas[i] / np.sqrt(variance + self.dtype.type(self._epsilon))
+            layers[i] = weights[i] * scale, biases[i] - mean * scale
+        return layers
 
 
-def _test_pass(
-    activation: Activation, weights: list[Array], biases: list[Array], m: int
-) -> tuple[Array, Array, list[Step]]:
-    """Build the prediction of m examples: its input, its logits and its steps."""
-    dtype = weights[0].dtype
-    x = a = np.empty((m, len(weights[0])), dtype)
-    steps: list[Step] = []
-    for w, b in zip(weights[:-1], biases[:-1], strict=True):
-        z = np.empty((m, len(b)), dtype)
-        forward, _ = activation(z, z)  # no backward, so no derivative
-        steps += [partial(np.dot, a, w, z), partial(np.add, z, b, z), forward]
-        a = z
-    w, b = weights[-1].T, biases[-1][:, None]
-    logits = np.empty((len(b), m), dtype)
-    steps += [partial(np.dot, w, a.T, logits), partial(np.add, logits, b, logits)]
-    return x, logits, steps
+class Buffers:
+    """Arrays that mini-batches of several sizes use by turns: the largest comes first."""
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self._dtype = dtype
+        self._flat: list[Array] = []
+
+    def allocator(self) -> Callable[..., Array]:
+        """Return a function as `numpy.empty`, for one size of mini-batch.
+
+        Its n-th array lies in the memory of the n-th array of the first size.
+        """
+        flat = iter(self._flat) if self._flat else None
+
+        def empty(*shape: int) -> Array:
+            if flat is None:
+                self._flat.append(np.empty(prod(shape), self._dtype))
+            part = self._flat[-1] if flat is None else next(flat)
+            return part[: prod(shape)].reshape(shape)
+
+        return empty

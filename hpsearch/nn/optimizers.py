@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from numpy import absolute, add, divide, greater, multiply, sqrt, subtract
+from numpy import absolute, add, divide, greater, maximum, multiply, sqrt, subtract
 
 from hpsearch.nn.layers import Array, Step
 
@@ -205,7 +205,8 @@ class Optimizer:
     """The rule of `settings` applied to a whole network, chunk by chunk.
 
     Args:
-        settings: Which rule, and its hyperparameters.
+        settings: Which rule, its hyperparameters, and `clip_norm`, which is of the gradient before
+            L2 is added to it.
         parameters, gradient: (n,). One contiguous vector each, the weights first.
         weights: How many parameters are weights, which alone L2 decays.
         decay: λ / m, what L2 adds to the gradient of a weight per unit of that weight.
@@ -231,6 +232,8 @@ class Optimizer:
         self.moments = np.zeros((len(self._rule.floors), len(parameters)), dtype)
         self.current = np.empty(len(self._rule.constants(0.0, np.ones(1))), dtype)
         self.steps: list[Step] = []
+        if settings.clip_norm is not None:
+            self.steps.append(_clip(gradient, settings.clip_norm))
         self.taken = 0
         scratch = np.empty(min(CHUNK, len(parameters)), dtype)
         for start in range(0, len(parameters), CHUNK):
@@ -268,5 +271,22 @@ def _l2(w: Array, g: Array, scratch: Array, decay: float) -> Step:
     def step() -> None:
         multiply(w, factor, scratch)
         add(g, scratch, g)
+
+    return step
+
+
+def _clip(g: Array, limit: float) -> Step:
+    """Return the step that shortens the gradient to the norm `limit` where it is longer.
+
+    Source: Pascanu et al. 2013, arXiv:1211.5063, algorithm 1.
+    """
+    longest, factor = np.array(limit, g.dtype), np.empty((), g.dtype)
+
+    def step() -> None:
+        g.dot(g, factor)
+        sqrt(factor, factor)
+        maximum(factor, longest, out=factor)
+        divide(longest, factor, factor)
+        multiply(g, factor, g)
 
     return step

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from hpsearch.nn.augment import Augmenter, Image
 from hpsearch.nn.layers import Array
-from hpsearch.nn.losses import cross_entropy
+from hpsearch.nn.losses import LOSSES, Figures
 from hpsearch.nn.model import Network, TrainingPass
 from hpsearch.nn.optimizers import Optimizer
-from hpsearch.nn.schedules import SCHEDULES
+from hpsearch.nn.schedules import learning_rate
 from hpsearch.nn.settings import Settings
 
 STRETCH = 500
-"""Steps between two bookkeepings. Bounds the tables of a long epoch; few moments become denormal
-in between."""
+"""Steps between two bookkeepings; bounds the tables of a long epoch."""
+
+FLUSH = 100
+"""Steps between two removals of moments that are about to become denormal."""
+
+TARGETS = 2**20
+"""Numbers in a stretch's table of targets: with many classes a stretch is shorter."""
 
 
 class Examples(NamedTuple):
-    """A data set: x: (m, n) floats, already normalised; y: (m,) int64 labels from 0."""
+    """A data set: x: (m, n) floats, already normalised; y: (m,) labels from 0, or real numbers.
+
+    Labels may also be one-hot, (m, classes). x may be mapped from a file: it is only read, a
+    mini-batch at a time.
+    """
 
     x: Array
     y: Array
@@ -30,44 +40,58 @@ class Examples(NamedTuple):
 
 @dataclass(frozen=True)
 class Epoch:
-    """How good the network is after an epoch, on the whole sets and without the L2 term."""
+    """How good the network is after an epoch, on the whole sets and without regularisation."""
 
     epoch: int
     """From 1."""
-    train_loss: float
-    """Mean cross-entropy."""
-    train_error: float
-    """Share of wrong predictions."""
-    dev_loss: float
-    dev_error: float
+    train: Figures
+    """The loss, and all else that `Loss.measure` reports."""
+    dev: Figures
 
     @property
     def finite(self) -> bool:
         """False once the training has diverged."""
-        return math.isfinite(self.train_loss) and math.isfinite(self.dev_loss)
+        return math.isfinite(self.train["loss"]) and math.isfinite(self.dev["loss"])
+
+    @property
+    def metrics(self) -> Figures:
+        """Every figure by name, as in train_loss and dev_error."""
+        return {
+            f"{part}_{name}": value
+            for part, figures in (("train", self.train), ("dev", self.dev))
+            for name, value in figures.items()
+        }
 
 
-def train(
-    settings: Settings, train: Examples, dev: Examples, classes: int, rng: np.random.Generator
-) -> Iterator[Epoch]:
-    """Train a network and yield its figures after each epoch.
+def train(trainer: Trainer, dev: Examples) -> Generator[Epoch, None, Epoch]:
+    """Train a network, yield its figures after each epoch, and return those it ends with.
 
-    Whoever consumes the epochs decides when to stop: early stopping, budgets and time limits are
-    not known here. A training that diverges yields the epoch with the loss that is not finite, and
-    ends. The same settings, data and state of `rng` give the same figures, bit for bit.
+    Without early stopping these are the last epoch's. With it, training ends after as many epochs
+    without a lower dev error (dev loss for regression) as `early_stopping` says, and the network
+    goes back to the best epoch, the earliest of equal ones. Whoever consumes the epochs may end
+    sooner: budgets and time limits are not known here. A training that diverges yields the epoch
+    with the loss that is not finite, and ends.
 
     Raises:
-        ValueError: When the first epoch is asked for: as `Trainer`, also for dev.
+        ValueError: When the first epoch is asked for: as `Trainer`, for dev.
     """
-    trainer = Trainer(settings, train, classes, rng)
-    _check(dev, classes, "dev")
-    for _ in range(settings.epochs):
+    patience, judge = trainer.settings.early_stopping, trainer.loss.judge
+    dev = trainer.checked(dev, "dev")
+    best: Epoch | None = None
+    while True:
         trainer.run_epoch()
-        figures = (*trainer.evaluate(trainer.examples), *trainer.evaluate(dev))
-        epoch = Epoch(trainer.epochs, *figures)
-        yield epoch
-        if not epoch.finite:
-            return
+        now = Epoch(trainer.epochs, trainer.evaluate(trainer.examples), trainer.evaluate(dev))
+        yield now
+        ended = trainer.epochs >= trainer.settings.epochs
+        if not now.finite or (patience is None and ended):
+            return now
+        if patience is None:
+            continue
+        if best is None or now.dev[judge] < best.dev[judge]:
+            best, state = now, trainer.state()
+        if ended or now.epoch - best.epoch >= patience:
+            trainer.restore(state)
+            return best
 
 
 class Trainer:
@@ -76,30 +100,42 @@ class Trainer:
     Args:
         settings: Every hyperparameter.
         examples: The training set.
-        classes: Number of classes.
-        rng: Draws the first weights, then the order of each epoch's examples.
+        classes: Number of classes; without meaning for regression.
+        rng: Draws the first weights, then each epoch's order, changes of images and dropout masks.
+        loss: A key of LOSSES.
+        image: Height, width and channels of the examples, where they are images.
     Raises:
-        ValueError: No examples, x and y of different length, a label outside [0, classes), or
-            mini-batches of one example under batch norm, which have no variance.
+        ValueError: No examples, x and y of different length, y that the loss cannot take, or
+            mini-batches of one example under batch norm, which have no variance; also as Network
+            and Augmenter.
 
     Attributes:
         network: As trained so far.
+        loss: What it is trained to lower and measured by.
         examples: The training set in the training's dtype, copied only if it was in another.
         epochs: How many were run.
     """
 
     def __init__(
-        self, settings: Settings, examples: Examples, classes: int, rng: np.random.Generator
+        self,
+        settings: Settings,
+        examples: Examples,
+        classes: int,
+        rng: np.random.Generator,
+        *,
+        loss: str = "cross_entropy",
+        image: Image | None = None,
     ) -> None:
-        _check(examples, classes, "training")
+        _check_lengths(examples, "training")
         self.settings = settings
         self.epochs = 0
         self._rng = rng
         with np.errstate(all="ignore"):
+            self.loss = LOSSES[loss](settings, examples.y, classes)
             x = np.ascontiguousarray(examples.x, settings.dtype)
-            self.examples = Examples(x, np.asarray(examples.y, np.int64))
+            self.examples = Examples(x, self.loss.check(examples.y, "training"))
             m, inputs = x.shape
-            self.network = Network(inputs, settings, classes, rng)
+            self.network = Network(inputs, settings, self.loss.outputs, rng)
             self.optimizer = Optimizer(
                 settings,
                 self.network.parameters,
@@ -107,44 +143,61 @@ class Trainer:
                 self.network.weights,
                 settings.l2 / m,
             )
+        changes_images = settings.horizontal_flip or settings.shift
+        self._augmenter = Augmenter(settings, x, image, rng) if changes_images else None
         plan = mini_batches(m, settings.batch_size, settings.batch_norm and bool(settings.widths))
-        self._plan = [(self.network.training_pass(size), count) for size, count in plan]
-        longest = max(min(count, STRETCH) for _, count in plan)
+        passes = self.network.training_passes((size for size, _ in plan), self.loss, rng)
+        self._plan = [(passes[size], count) for size, count in plan]
+        self._stretch = max(1, min(STRETCH, TARGETS // (plan[0][0] * self.loss.outputs)))
+        longest = min(plan[0][1], self._stretch)
         self._history = np.empty((longest, len(self.network.statistics)), self.network.dtype)
 
     def run_epoch(self) -> None:
         """Show the network every training example once, in a new random order."""
-        schedule = SCHEDULES[self.settings.decay]
-        rate = schedule.learning_rate(
-            self.settings.learning_rate, self.settings.decay_rate, self.epochs
-        )
+        rate = learning_rate(self.settings, self.epochs)
         order = self._rng.permutation(len(self.examples.x))
+        taken = self.optimizer.taken
+        shown = steps = 0
         with np.errstate(all="ignore"):  # what overflows becomes a loss that is not finite
+            constants = self.optimizer.constants(rate, sum(count for _, count in self._plan))
             for batch, count in self._plan:
                 m = len(batch.x)
-                rows, order = np.split(order, [m * count])
-                for start in range(0, count, STRETCH):
-                    self._run(batch, rows.reshape(count, m)[start : start + STRETCH], rate)
+                for start in range(0, count, self._stretch):
+                    length = min(self._stretch, count - start)
+                    rows = order[shown : shown + length * m].reshape(length, m)
+                    self._run(batch, rows, constants[steps : steps + length])
+                    if (taken + steps) // FLUSH < (taken + steps + length) // FLUSH:
+                        self.optimizer.flush()
+                    shown += length * m
+                    steps += length
         self.epochs += 1
 
-    def _run(self, batch: TrainingPass, order: Array, rate: float) -> None:
+    def _run(self, batch: TrainingPass, order: Array, constants: Array) -> None:
         """Run one step for each row of `order`: (steps, m), the examples of its mini-batch."""
-        x, positions, _, forward, backward = batch
-        steps = [*forward, *backward, *self.optimizer.steps]
-        gather, copy = self.examples.x.take, np.copyto
-        current, statistics = self.optimizer.current, self.network.statistics
-        labels = self.examples.y[order] * len(x) + np.arange(len(x))
-        constants = self.optimizer.constants(rate, len(order))
+        steps = [*batch.forward, *batch.backward, *self.optimizer.steps]
+        show, copy = self._gatherer(batch.x, order), np.copyto
+        wanted, current, statistics = batch.targets, self.optimizer.current, self.network.statistics
+        targets = self.loss.targets(self.examples.y[order], self.network.dtype)
         history = self._history[: len(order)]
-        for chosen, where, row, kept in zip(order, labels, constants, history, strict=True):
-            gather(chosen, 0, x, "clip")  # the default mode would go through a buffer: 3x slower
-            copy(positions, where)
+        for chosen, target, row, kept in zip(order, targets, constants, history, strict=True):
+            show(chosen)
+            copy(wanted, target)
             copy(current, row)
             for step in steps:
                 step()
             copy(kept, statistics)
         self.network.average(history)
-        self.optimizer.flush()
+
+    def _gatherer(self, x: Array, order: Array) -> Callable[[Array], None]:
+        """Return the function that fills x with the examples of a mini-batch, given a row."""
+        if self._augmenter is not None:
+            return self._augmenter.gatherer(x, order)
+        take = self.examples.x.take
+
+        def gather(chosen: Array) -> None:
+            take(chosen, 0, x, "clip")  # the default mode would go through a buffer: 3x slower
+
+        return gather
 
     def state(self) -> dict[str, Any]:
         """Copy all that the next epoch depends on, apart from settings and examples."""
@@ -171,15 +224,16 @@ class Trainer:
         self.optimizer.taken = state["taken"]
         self._rng.bit_generator.state = state["rng"]
 
-    def evaluate(self, examples: Examples) -> tuple[float, float]:
-        """Return the mean cross-entropy and the share of wrong predictions on `examples`."""
-        loss, wrong = 0.0, 0
+    def checked(self, examples: Examples, name: str) -> Examples:
+        """Return a set as `evaluate` takes it; ValueError, which calls it `name`."""
+        _check_lengths(examples, name)
+        return Examples(examples.x, self.loss.check(examples.y, name))
+
+    def evaluate(self, examples: Examples) -> Figures:
+        """Measure the network on `examples`, as they come from `checked`: see `Loss.measure`."""
         with np.errstate(all="ignore"):
-            for rows, logits in self.network.logits(examples.x):
-                labels = examples.y[rows]
-                loss += float(cross_entropy(logits, labels).sum(dtype=np.float64))
-                wrong += int(np.count_nonzero(logits.argmax(axis=0) != labels))
-        return loss / len(examples.y), wrong / len(examples.y)
+            blocks = self.network.outputs(examples.x)
+            return self.loss.measure((outputs, examples.y[rows]) for rows, outputs in blocks)
 
 
 def mini_batches(examples: int, batch_size: int, batch_norm: bool) -> list[tuple[int, int]]:
@@ -202,16 +256,11 @@ def mini_batches(examples: int, batch_size: int, batch_norm: bool) -> list[tuple
     return [(size, count) for size, count in ((size, count), (rest, 1)) if size and count]
 
 
-def _check(examples: Examples, classes: int, name: str) -> None:
-    """Raise ValueError when `examples` cannot be trained on or evaluated."""
+def _check_lengths(examples: Examples, name: str) -> None:
+    """Raise ValueError when there is nothing in `examples`, or x and y do not belong together."""
     x, y = examples
     if len(x) == 0 or len(x) != len(y):
         raise ValueError(
             f"the {name} set needs a label for each example, and one example or more: "
             f"got {len(x)} examples and {len(y)} labels"
-        )
-    if y.min() < 0 or y.max() >= classes:
-        raise ValueError(
-            f"labels of the {name} set lie in [{y.min()}, {y.max()}], "
-            f"but {classes} classes are numbered 0 to {classes - 1}"
         )

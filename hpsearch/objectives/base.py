@@ -66,6 +66,10 @@ class Objective(Protocol):
     """The status of a trial whose metric is not finite: `diverged` or `failed`."""
 
     @property
+    def metrics(self) -> Mapping[str, str]:
+        """Those of METRICS that it reports as it is configured, the default first."""
+
+    @property
     def constants(self) -> Params:
         """The hyperparameters that do not vary."""
 
@@ -101,6 +105,8 @@ class Objective(Protocol):
 
     def evaluate(self, params: Params, context: Context) -> Iterator[Metrics]:
         """Yield the metrics after each epoch, or once; the last ones count.
+
+        A generator may return other ones, which then count: those of an epoch it went back to.
 
         params: What the trial varies; constants are the objective's own.
         Raises:

@@ -176,6 +176,11 @@ class Command:
         """Return the budget."""
         return self.budget
 
+    @property
+    def metrics(self) -> Mapping[str, str]:
+        """Nothing: only the user knows."""
+        return self.METRICS
+
     def about(self) -> str:
         """Say what is started."""
         return f"the command {self.command}"

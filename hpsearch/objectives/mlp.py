@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from hpsearch.errors import DataError
 from hpsearch.fields import STRICT, OneOf, doc
+from hpsearch.nn.losses import LOSSES
 from hpsearch.nn.settings import Settings
 from hpsearch.objectives.base import Context, Metrics, seen_from
+from hpsearch.nn.schedules import SCHEDULES
 from hpsearch.trial import Params
+from hpsearch.yamlfile import dump
 
 if TYPE_CHECKING:
     from hpsearch.data import Split
@@ -58,6 +61,30 @@ class Section:
     __pydantic_config__ = STRICT
 
     trainer: Annotated[str, OneOf(("mlp",))] = doc("a built-in network")
+    loss: Annotated[str, OneOf(LOSSES)] = doc(
+        "what it is trained to lower: cross_entropy for classes, mse for numbers (regression)",
+        default="cross_entropy",
+    )
+
+
+FIGURES = {
+    "cross_entropy": {
+        "error": "minimize",
+        "loss": "minimize",
+        "accuracy": "maximize",
+        "macro_f1": "maximize",
+    },
+    "mse": {"rmse": "minimize", "mae": "minimize", "r2": "maximize", "loss": "minimize"},
+}
+"""What each loss's `measure` reports, and which way is better; of the dev set, the first is what
+a search is about by default."""
+
+IN_UNITS = ("rmse", "mae")
+"""Figures of regression that are told in the unit of the data, not of the normalised target."""
+
+
+Reach = Mapping[str, tuple[Any, ...]]
+"""What each hyperparameter can be: both ends of a range, all options, or the constant."""
 
 
 @dataclass(frozen=True)
@@ -66,19 +93,18 @@ class MLP:
 
     constants: Params
     data: DataSource
+    loss: str = "cross_entropy"
 
     SECTION: ClassVar[type] = Section
     SETTINGS: ClassVar[type | None] = Settings
     """One field per hyperparameter: its range, default and help."""
     METRICS: ClassVar[Mapping[str, str]] = {
-        "dev_error": "minimize",
-        "dev_loss": "minimize",
-        "dev_accuracy": "maximize",
-        "train_error": "minimize",
-        "train_loss": "minimize",
-        "train_accuracy": "maximize",
+        f"{part}_{name}": goal
+        for figures in FIGURES.values()
+        for part in ("dev", "train")
+        for name, goal in figures.items()
     }
-    """What it reports after each epoch, and which way is better; the first is the default."""
+    """What it reports after each epoch, and which way is better."""
     NOT_FINITE: ClassVar[str] = "diverged"
 
     @classmethod
@@ -148,74 +174,203 @@ class MLP:
         """Read the data."""
         load_split(self.data)
 
-    def evaluate(self, params: Params, context: Context) -> Iterator[Metrics]:
-        """Train, and yield the metrics after each epoch; not finite when training diverged."""
+    @property
+    def metrics(self) -> Mapping[str, str]:
+        """What it reports with its loss, the default first."""
+        figures = FIGURES[self.loss]
+        return {f"{part}_{name}": figures[name] for part in ("dev", "train") for name in figures}
+
+    def evaluate(
+        self, params: Params, context: Context
+    ) -> Generator[Metrics, None, Metrics]:
+        """Train, yield the metrics after each epoch, and return those of the weights kept.
+
+        They are not finite when training diverged. With folds they are the mean over the folds.
+        """
+        settings, splits = self.settings(params), load_split(self.data)
+        return mean_over_folds(
+            [
+                self._train(settings, split, context.seed, fold if len(splits) > 1 else None)
+                for fold, split in enumerate(splits)
+            ]
+        )
+
+    def _train(
+        self, settings: Settings, split: Split, seed: int, fold: int | None
+    ) -> Generator[Metrics, None, Metrics]:
+        """Train on one split; as `evaluate`."""
         import numpy as np
 
-        from hpsearch.nn.train import Examples, train
+        from hpsearch.nn.train import Epoch, Examples, Trainer, train
 
-        split = load_split(self.data)
-        examples = (Examples(*split.train), Examples(*split.dev))
-        rng = np.random.default_rng(context.seed)
-        for epoch in train(self.settings(params), *examples, len(split.classes), rng):
-            yield {
-                "train_loss": epoch.train_loss,
-                "train_error": epoch.train_error,
-                "train_accuracy": 1 - epoch.train_error,
-                "dev_loss": epoch.dev_loss,
-                "dev_error": epoch.dev_error,
-                "dev_accuracy": 1 - epoch.dev_error,
+        def metrics(epoch: Epoch) -> dict[str, float]:
+            return {
+                name: value * unit if name.partition("_")[2] in IN_UNITS else value
+                for name, value in epoch.metrics.items()
             }
 
-    def _reach(self, bounds: Mapping[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+        unit = 1.0 if split.target is None else split.target[1]
+        own = () if fold is None else (fold,)
+        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=own))
+        trainer = Trainer(
+            settings,
+            Examples(*split.train),
+            len(split.classes),
+            rng,
+            loss=self.loss,
+            image=split.image,
+        )
+        training = train(trainer, Examples(*split.dev))
+        while True:
+            try:
+                epoch = next(training)
+            except StopIteration as end:
+                epoch = end.value
+                break
+            yield metrics(epoch)
+        if settings.early_stopping is None:
+            return metrics(epoch)
+        return {**metrics(epoch), "best_epoch": epoch.epoch}
+
+    def _reach(self, bounds: Reach) -> dict[str, tuple[Any, ...]]:
         """Return what each hyperparameter can be: bounds, else the constant, else the default."""
         single = {**asdict(Settings()), **self.constants}
         return {**{name: (value,) for name, value in single.items()}, **bounds}
 
-    def problems(self, bounds: Mapping[str, tuple[Any, ...]]) -> Iterator[tuple[str, str]]:
+    def problems(self, bounds: Reach) -> Iterator[tuple[str, str]]:
         """Yield (parameter, sentence) for what single ranges cannot show: settings that clash.
 
         bounds: for each varied parameter, both ends of its range or all of its options.
         """
         reach = self._reach(bounds)
-        lists = [units for units in reach["hidden_units"] if isinstance(units, tuple)]
-        layers = [count for count in reach["layers"] if count is not None]
-        for units in lists:
-            if any(count != len(units) for count in layers):
-                yield (
-                    "hidden_units",
-                    (
-                        f"hidden_units lists {len(units)} layers, but layers can be "
-                        f"{' or '.join(str(count) for count in layers)}"
-                    ),
-                )
-        size = len(load_split(self.data).train.y)
-        if max(reach["batch_size"]) > size:
-            yield (
-                "batch_size",
-                (
-                    f"batch_size can be {max(reach['batch_size'])}, "
-                    f"but the training set has {size} examples"
-                ),
-            )
-        if min(reach["batch_size"]) == 1 and True in reach["batch_norm"]:
-            yield (
-                "batch_size",
-                (
-                    "batch_size can be 1 while batch_norm is true: "
-                    "one example has no variance to normalise by"
-                ),
-            )
+        splits = load_split(self.data)
+        yield from _wrong_lists(reach)
+        yield from _wrong_batches(reach, min(len(split.train.y) for split in splits))
+        yield from _wrong_images(reach, splits[0].image)
+        yield from _wrong_classes(reach, len(splits[0].classes))
 
-    def idle(self, bounds: Mapping[str, tuple[Any, ...]]) -> Iterator[tuple[str, str]]:
+    def idle(self, bounds: Reach) -> Iterator[tuple[str, str]]:
         """Yield (parameter, why) for varied parameters that no trial would use."""
         reach = self._reach(bounds)
         used_by = {
             "momentum": ("optimizer", {"momentum", "adam"}),
             "beta2": ("optimizer", {"rmsprop", "adam"}),
             "epsilon": ("optimizer", {"rmsprop", "adam"}),
-            "decay_rate": ("decay", {option for option in reach["decay"] if option != "none"}),
-        }
+            "decay_rate": (
+                "decay", {name for name, each in SCHEDULES.items() if each.default_rate is not None}
+            ),
+            "decay_epochs": ("decay", {"staircase"}),
+            "batch_norm_epsilon": ("batch_norm", {True}),
+            "batch_norm_average": ("batch_norm", {True}),
+        }  # fmt: skip
         for name, (chooser, users) in used_by.items():
             if name in bounds and not users & set(reach[chooser]):
-                yield name, f"no trial uses it: {chooser} is {', '.join(reach[chooser])}"
+                given = ", ".join(map(dump, reach[chooser]))
+                yield name, f"no trial uses it: {chooser} is {given}"
+        if max(reach["warmup"]) >= min(reach["epochs"]):
+            yield (
+                "warmup",
+                (
+                    f"warmup can be {max(reach['warmup'])} of {min(reach['epochs'])} epochs: such a "
+                    "trial never trains at its learning_rate"
+                ),
+            )
+
+
+def _wrong_lists(reach: Reach) -> Iterator[tuple[str, str]]:
+    """Find lists with one entry per layer for another number of layers."""
+    lists = [units for units in reach["hidden_units"] if isinstance(units, tuple)]
+    numbers = [count for count in reach["layers"] if count is not None]
+    for units in lists:
+        if any(count != len(units) for count in numbers):
+            yield (
+                "hidden_units",
+                (
+                    f"hidden_units lists {len(units)} layers, but layers can be "
+                    f"{' or '.join(map(str, numbers))}"
+                ),
+            )
+    depths = {len(units) for units in lists} if lists else {*(numbers or [1])}
+    for keep_probs in reach["keep_prob"]:
+        if isinstance(keep_probs, tuple) and depths != {len(keep_probs)}:
+            yield (
+                "keep_prob",
+                (
+                    f"keep_prob lists {len(keep_probs)} layers, but there can be "
+                    f"{' or '.join(map(str, sorted(depths)))} hidden ones"
+                ),
+            )
+
+
+def _wrong_batches(reach: Reach, examples: int) -> Iterator[tuple[str, str]]:
+    """Find mini-batches that the training set or batch norm does not allow."""
+    sizes = reach["batch_size"]
+    if max(sizes) > examples:
+        yield (
+            "batch_size",
+            f"batch_size can be {max(sizes)}, but the training set has {examples} examples",
+        )
+    if min(sizes) == 1 and True in reach["batch_norm"]:
+        yield (
+            "batch_size",
+            (
+                "batch_size can be 1 while batch_norm is true: "
+                "one example has no variance to normalise by"
+            ),
+        )
+
+
+def _wrong_images(reach: Reach, image: tuple[int, int, int] | None) -> Iterator[tuple[str, str]]:
+    """Find changes of images where there are none, or none large enough."""
+    for name in ("horizontal_flip", "shift"):
+        if image is None and any(reach[name]):
+            yield (
+                name,
+                (
+                    f"{name} changes images, and these data are none; if each row is one, say so "
+                    "with data.image: [height, width]"
+                ),
+            )
+    if image is not None and max(reach["shift"]) >= min(image[:2]):
+        yield (
+            "shift",
+            f"shift can be {max(reach['shift'])}, but the images are {image[0]} x {image[1]} pixels",
+        )
+
+
+def _wrong_classes(reach: Reach, classes: int) -> Iterator[tuple[str, str]]:
+    """Find settings of classes where there are none, or another number of them."""
+    for weights in reach["class_weights"]:
+        if isinstance(weights, tuple) and classes and len(weights) != classes:
+            yield (
+                "class_weights",
+                f"class_weights lists {len(weights)} classes, but the data have {classes}",
+            )
+    if not classes and set(reach["class_weights"]) != {"none"}:
+        yield "class_weights", "class_weights needs classes, but loss is mse"
+    if not classes and max(reach["label_smoothing"]) > 0:
+        yield "label_smoothing", "label_smoothing needs classes, but loss is mse"
+
+
+def mean_over_folds(
+    trainings: Sequence[Generator[Metrics, None, Metrics]],
+) -> Generator[Metrics, None, Metrics]:
+    """Run trainings side by side; yield their mean after each epoch, and return that at the end.
+
+    One that has ended counts with what it ended with.
+    """
+    running = dict(enumerate(trainings))
+    latest: dict[int, Metrics] = {}
+    while True:
+        for fold, training in list(running.items()):
+            try:
+                latest[fold] = next(training)
+            except StopIteration as end:
+                latest[fold] = end.value
+                del running[fold]
+        folds = [latest[fold] for fold in range(len(trainings))]
+        names = [name for name in folds[0] if all(name in metrics for metrics in folds)]
+        mean = {name: sum(metrics[name] for metrics in folds) / len(folds) for name in names}
+        if not running:
+            return mean
+        yield mean

@@ -110,6 +110,11 @@ class PythonFunction:
         """Return the budget."""
         return self.budget
 
+    @property
+    def metrics(self) -> Mapping[str, str]:
+        """Nothing: only the user knows."""
+        return self.METRICS
+
     def about(self) -> str:
         """Say what is called."""
         return f"the function {self.target}"
