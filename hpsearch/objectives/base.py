@@ -121,3 +121,6 @@ class Objective(Protocol):
 
     def about(self) -> str:
         """Say on one line what is measured."""
+
+    def notes(self) -> tuple[str, ...]:
+        """Return sentences worth knowing before a search, about the data for instance."""

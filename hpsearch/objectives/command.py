@@ -176,6 +176,10 @@ class Command:
         """Return the budget."""
         return self.budget
 
+    def notes(self) -> tuple[str, ...]:
+        """Say nothing: the user's code knows its data."""
+        return ()
+
     def about(self) -> str:
         """Say what is started."""
         return f"the command {self.command}"

@@ -4,51 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from hpsearch.errors import DataError
+from hpsearch.data import DataSource, prepare
 from hpsearch.fields import STRICT, OneOf, doc
 from hpsearch.nn.settings import Settings
-from hpsearch.objectives.base import Context, Metrics, seen_from
-from hpsearch.trial import Params
+from hpsearch.objectives.base import Context, Metrics, ObjectiveError, seen_from
+from hpsearch.trial import Params, frozen
 
 if TYPE_CHECKING:
     from hpsearch.data import Split
 
 
-@dataclass(frozen=True)
-class DataSource:
-    """All that fixes what a training sees."""
-
-    source: str
-    """A shipped data set's name, or a path relative to `folder`."""
-    folder: str
-    label: str | None
-    fractions: tuple[tuple[str, float], ...]
-    """Shares of train, dev and test, by name."""
-    seed: int
-    """Decides which example goes where."""
-    sha256: str
-    """Of the file's bytes, so that a file that changed under a run is noticed."""
+LOSSES = ("cross_entropy", "mse")
 
 
-@lru_cache(maxsize=1)
-def load_split(source: DataSource) -> Split:
-    """Read, split and normalise a data set; once per process.
-
-    Raises:
-        DataError: the file cannot be used, or is another one than when the run began.
-    """
-    from hpsearch.data import fingerprint, load, split
+def load_split(source: DataSource) -> tuple[Split, ...]:
+    """Read, split and normalise a data set, as `data.prepare`: one Split, or one for each fold."""
     from hpsearch.seeds import stream
 
-    folder = Path(source.folder)
-    if fingerprint(source.source, folder) != source.sha256:
-        raise DataError(f"{source.source} changed after the run began")
-    dataset = load(source.source, source.label, folder)
-    return split(dataset, dict(source.fractions), stream(source.seed, "split"))
+    return prepare(source, stream)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +34,9 @@ class Section:
     __pydantic_config__ = STRICT
 
     trainer: Annotated[str, OneOf(("mlp",))] = doc("a built-in network")
+    loss: Annotated[str, OneOf(LOSSES)] = doc(
+        "cross_entropy to tell classes apart, mse to predict a number", default=LOSSES[0]
+    )
 
 
 @dataclass(frozen=True)
@@ -66,6 +45,7 @@ class MLP:
 
     constants: Params
     data: DataSource
+    loss: str = LOSSES[0]
 
     SECTION: ClassVar[type] = Section
     SETTINGS: ClassVar[type | None] = Settings
@@ -84,12 +64,12 @@ class MLP:
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> MLP:
         """Build the objective from plain data."""
-        data = {**spec["data"], "fractions": tuple(map(tuple, spec["data"]["fractions"]))}
-        return cls(dict(spec["constants"]), DataSource(**data))
+        data = {key: frozen(value) for key, value in spec["data"].items()}
+        return cls(dict(spec["constants"]), DataSource(**data), spec["loss"])
 
     def spec(self) -> dict[str, Any]:
         """Return the objective as plain data."""
-        return {"constants": self.constants, "data": asdict(self.data)}
+        return {"constants": self.constants, "data": asdict(self.data), "loss": self.loss}
 
     def settings(self, params: Params) -> Settings:
         """Merge a trial's parameters with the constants and the defaults."""
@@ -101,35 +81,19 @@ class MLP:
 
     def section(self, folder: Path) -> dict[str, Any]:
         """Return the objective's own keys in the config."""
-        return {"trainer": "mlp"}
+        return {"trainer": "mlp", **({} if self.loss == LOSSES[0] else {"loss": self.loss})}
 
     def data_section(self, folder: Path) -> dict[str, Any]:
         """Return the section `data` of a config that is in `folder`, with the same split."""
-        from hpsearch.data import DATASETS
-
-        data = self.data
-        source = data.source
-        if source not in DATASETS and not Path(source).is_absolute():
-            source = seen_from(folder, Path(data.folder) / source)
-        label = {} if data.label is None else {"label": data.label}
-        return {"source": source, **label, "split": dict(data.fractions), "seed": data.seed}
+        return self.data.section(lambda path: seen_from(folder, path))
 
     def identity(self) -> dict[str, Any]:
-        """Return what decides a result: the data, its bytes rather than its path."""
-        data = self.data
-        return {
-            "objective": {"trainer": "mlp"},
-            "data": {
-                "sha256": data.sha256,
-                "label": data.label,
-                "split": dict(data.fractions),
-                "seed": data.seed,
-            },
-        }
+        """Return what decides a result: the data, their bytes rather than their paths."""
+        return {"objective": self.section(self.folder()), "data": self.data.identity()}
 
     def sources(self) -> dict[str, str]:
-        """Return the hash of the data."""
-        return {self.data.source: self.data.sha256}
+        """Return the hash of each file of the data."""
+        return dict(self.data.sha256)
 
     def folder(self) -> Path:
         """Return the folder that the data's path starts from."""
@@ -137,12 +101,19 @@ class MLP:
 
     def about(self) -> str:
         """Say what is learned from how many examples."""
-        split = load_split(self.data)
-        sizes = [len(part.y) for part in (split.train, split.dev, split.test)]
+        splits = load_split(self.data)
+        first = splits[0]
+        sizes = [len(part.y) for part in (first.train, first.dev, first.test)]
+        folds = f"{len(splits)} folds, each with " if len(splits) > 1 else ""
+        learned = f"{len(first.classes)} classes" if first.classes else "1 target"
         return (
-            f"{self.data.source}: {sum(sizes)} examples (train {sizes[0]}, dev {sizes[1]}, "
-            f"test {sizes[2]}), {len(split.features)} features, {len(split.classes)} classes"
+            f"{self.data.about()}: {sum(sizes)} examples ({folds}train {sizes[0]}, dev {sizes[1]}, "
+            f"test {sizes[2]}), {len(first.features)} features, {learned}"
         )
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what is worth knowing of the data."""
+        return tuple(dict.fromkeys(note for each in load_split(self.data) for note in each.notes))
 
     def prepare(self, names: Iterable[str]) -> None:
         """Read the data."""
@@ -154,7 +125,9 @@ class MLP:
 
         from hpsearch.nn.train import Examples, train
 
-        split = load_split(self.data)
+        if self.loss != LOSSES[0]:
+            raise ObjectiveError(f"the built-in network cannot be trained with loss: {self.loss}")
+        split = load_split(self.data)[0]
         examples = (Examples(*split.train), Examples(*split.dev))
         rng = np.random.default_rng(context.seed)
         for epoch in train(self.settings(params), *examples, len(split.classes), rng):
@@ -189,7 +162,7 @@ class MLP:
                         f"{' or '.join(str(count) for count in layers)}"
                     ),
                 )
-        size = len(load_split(self.data).train.y)
+        size = min(len(split.train.y) for split in load_split(self.data))
         if max(reach["batch_size"]) > size:
             yield (
                 "batch_size",

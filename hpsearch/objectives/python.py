@@ -110,6 +110,10 @@ class PythonFunction:
         """Return the budget."""
         return self.budget
 
+    def notes(self) -> tuple[str, ...]:
+        """Say nothing: the user's code knows its data."""
+        return ()
+
     def about(self) -> str:
         """Say what is called."""
         return f"the function {self.target}"
