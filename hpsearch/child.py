@@ -18,12 +18,13 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
     from hpsearch.objectives import Context, Objective
+    from hpsearch.objectives.base import Metrics
 
 Message = dict[str, Any]
 
@@ -162,10 +163,10 @@ def run_trial(objective: Objective, params: dict[str, Any], context: Context) ->
 
 
 def _epochs(
-    evaluation: Iterator[Mapping[str, float]], kept: dict[str, float]
-) -> Iterator[Mapping[str, float]]:
+    evaluation: Generator[Metrics, None, Metrics | None], kept: dict[str, float]
+) -> Iterator[Metrics]:
     """Pass the epochs on, and put what the generator returns into `kept`."""
-    kept |= (yield from evaluation) or {}
+    kept.update((yield from evaluation) or {})
 
 
 def _unusable(metrics: dict[str, float | None], metric: str) -> str | None:

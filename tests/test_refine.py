@@ -398,7 +398,7 @@ def test_the_real_command_runs_the_child_of_a_child_on_the_same_dev_set(
     assert [each["parent"] for each in kept] == [None, "csv", "csv-refined"]
     configs = [load_config(folder / CONFIG) for folder in folders[1:]]
     configs.insert(0, load_config(tmp_path / "sub" / "csv.yaml"))
-    splits = [load_split(config.objective.data) for config in configs]
+    splits = [load_split(config.objective.data)[0] for config in configs]
     for split in splits[1:]:
         assert np.array_equal(split.dev.x, splits[0].dev.x)
         assert np.array_equal(split.dev.y, splits[0].dev.y)
@@ -434,7 +434,7 @@ def test_a_config_written_elsewhere_finds_the_data_and_runs(
 
 def test_a_widened_mini_batch_stays_within_the_training_set() -> None:
     config = config_of(EVERYTHING.replace("max: 898", "max: 800"))
-    size = len(load_split(config.objective.data).train.y)
+    size = len(load_split(config.objective.data)[0].train.y)
     child, _ = child_of(config, results_at(config, [(1.0,) * 11, *[(0.9,) * 11] * 3]))
     axis = child.space.axes["batch_size"]
     assert isinstance(axis, Integer | Real)

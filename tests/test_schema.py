@@ -17,7 +17,7 @@ from test_bad_input import BAD, GOOD, Bad
 from conftest import ROOT
 from hpsearch.cli import cli
 from hpsearch.config import config_schema
-from hpsearch.config.definitions import KEYS, SECTIONS, Fractions, Range, Values
+from hpsearch.config.definitions import KEYS, SECTIONS, Files, Fractions, Range, Values
 from hpsearch.errors import UserError
 from hpsearch.nn.settings import Settings
 from hpsearch.objectives import OBJECTIVES
@@ -39,7 +39,9 @@ MEANING = (
     *("found 16", "found 100.0", "Write 32.", "found 'a\\n'"),
     # in the data
     *("the training set", "no file", "Did you mean 'wine.csv'", "is a folder", "no reader"),
-    *("which column", "'cultivar'", "Remove `label"),
+    *("which column", "'cultivar'", "Remove `label", "split mixes", "split asks", "the key 'dev'"),
+    *("cannot hold", "its own file", "one name in all", "'colour'", "is the label", "has only"),
+    *("mixes shares", "images of", "an example has", "no columns to name", "there is no file"),
 )
 """What is said of the mistakes that no schema sees."""
 
@@ -132,6 +134,8 @@ def test_every_section_and_setting_is_in_the_schema() -> None:
     expected |= {f".objective.{name}" for name in ["trainer", *settings]}
     expected |= {f".parameters.{name}" for name in settings}
     expected |= {f".data.split.{item.name}" for item in fields(Fractions)}
+    expected |= {f".data.source.{item.name}" for item in fields(Files)}
+    expected |= {f".data.label.{item.name}" for item in fields(Files)}
     for section, (cls, _) in SECTIONS.items():
         expected |= {f".{section}.{item.name}" for item in fields(cls)}
     for method in STRATEGIES.values():

@@ -33,6 +33,8 @@ def preview(config: Path, trials: int) -> None:
 
     loaded = open_config(config)
     check_objective(loaded)
+    for note in loaded.objective.notes():
+        click.echo(f"note: {note}", err=True)
     click.echo(summary(loaded))
     if loaded.space.axes:
         click.echo()

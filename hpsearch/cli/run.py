@@ -60,6 +60,8 @@ def run_search(config: Config, folder: RunFolder, jobs: int | None, *, quiet: bo
         click.echo(f"warning: {text}", err=True)
 
     if not quiet:
+        for note in config.objective.notes():
+            click.echo(f"note: {note}", err=True)
         for name, text in traps(config):
             warn(f"{name}: {text}" if name else text)
         for source in changed_since_parent(config, folder):

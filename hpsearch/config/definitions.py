@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from annotated_types import Ge, Interval, Le, MinLen
+from annotated_types import Ge, Interval, Le, MaxLen, MinLen
 
+from hpsearch.data import DATASETS
 from hpsearch.fields import DURATION, RUN_NAME, SIZE, STRICT, OneOf, doc, seconds, size_bytes
 from hpsearch.scales import ALIASES, SCALES
 
 ENGINES = ("local",)
 DEFAULT_TRIALS = 20
+
+Share = Annotated[float, Interval(gt=0, lt=1)]
+Count = Annotated[int, Ge(1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +42,29 @@ class Metric:
 
 @dataclass(frozen=True, kw_only=True)
 class Fractions:
-    """How the examples are shared out; each class alike."""
+    """How the examples are shared out: shares, each class alike, or numbers of examples."""
 
     __pydantic_config__ = STRICT
 
-    train: Annotated[float, Interval(gt=0, lt=1)] = doc("share to learn from")
-    dev: Annotated[float, Interval(gt=0, lt=1)] = doc("share that chooses the best setting")
-    test: Annotated[float, Interval(ge=0, lt=1)] = doc("share kept for one last look", default=0.0)
+    train: Share | Count = doc("share, or number of examples, to learn from")
+    dev: Share | Count | None = doc(
+        "share or number that chooses the best setting; not needed with folds or a file for it",
+        default=None,
+    )
+    test: Annotated[float, Interval(ge=0, lt=1)] | Annotated[int, Ge(0)] | None = doc(
+        "share or number kept for one last look; none by default", default=None
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Files:
+    """One file for each part."""
+
+    __pydantic_config__ = STRICT
+
+    train: str = doc("the file to learn from")
+    dev: str | None = doc("the file that chooses the best setting", default=None)
+    test: str | None = doc("the file kept for one last look", default=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +73,33 @@ class Data:
 
     __pydantic_config__ = STRICT
 
-    source: str = doc("a shipped data set (digits), or a .csv, .csv.gz or .npz file, from here")
-    label: str | None = doc("a CSV file's column with the classes", default=None)
+    source: str | Files = doc(
+        f"a shipped data set ({', '.join(DATASETS)}), a file, or a file for each of train, dev and "
+        "test, from here"
+    )
+    label: str | Files | None = doc(
+        "the column to learn (CSV, Parquet), or the file with the labels (.npy, IDX)", default=None
+    )
     split: Fractions = doc(
-        "shares of train, dev and test", default=Fractions(train=0.6, dev=0.2, test=0.2)
+        "shares of train, dev and test, or numbers of examples",
+        default=Fractions(train=0.6, dev=0.2, test=0.2),
+    )
+    stratify: bool = doc("share out each class in the same proportions", default=True)
+    folds: Annotated[int, Interval(ge=2, le=100)] | None = doc(
+        "share out train and dev together in k folds, each of which is dev once", default=None
+    )
+    categorical: tuple[str, ...] = doc(
+        "columns whose numbers are names of categories; columns of words are it by themselves",
+        default=(),
+    )
+    ignore: tuple[str, ...] = doc("columns to leave out", default=())
+    missing: Annotated[str, OneOf(("refuse", "median"))] = doc(
+        "what is done about missing values: median fills in the training part's median, or its "
+        "most frequent category",
+        default="refuse",
+    )
+    image: Annotated[tuple[Annotated[int, Ge(1)], ...], MinLen(2), MaxLen(3)] | None = doc(
+        "height, width and, unless it is 1, channels of the image that each row is", default=None
     )
     seed: Annotated[int, Ge(0)] | None = doc(
         "decides which example goes where; by default the search's seed", default=None

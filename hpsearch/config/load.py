@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from hpsearch.config.data import data_source, read_data
 from hpsearch.config.definitions import (
     KEYS,
     SECTIONS,
     Budget,
     Data,
-    Fractions,
     Metric,
     Range,
     Run,
@@ -23,13 +23,14 @@ from hpsearch.config.definitions import (
 )
 from hpsearch.config.parameters import read_parameters
 from hpsearch.config.reading import Sections, found
-from hpsearch.errors import DataError, UserError
+from hpsearch.errors import UserError
 from hpsearch.fields import RUN_NAME
 from hpsearch.nn.settings import Settings
 from hpsearch.objectives import OBJECTIVES, Objective
 from hpsearch.objectives.command import Command, check_pattern
 from hpsearch.objectives.command import Section as CommandSection
-from hpsearch.objectives.mlp import MLP, DataSource, load_split
+from hpsearch.objectives.mlp import MLP
+from hpsearch.objectives.mlp import Section as NetworkSection
 from hpsearch.objectives.python import PythonFunction
 from hpsearch.objectives.python import Section as PythonSection
 from hpsearch.seeds import trial_seed
@@ -149,16 +150,9 @@ def build_config(
     seed = single.get("seed", 0)
     objective: Objective
     if data is not None:
-        _check_split(sections, data.split)
-        source = DataSource(
-            source=data.source,
-            folder=str(folder.resolve()),
-            label=data.label,
-            fractions=tuple(asdict(data.split).items()),
-            seed=seed if data.seed is None else data.seed,
-            sha256="",
-        )
-        objective = MLP(constants, _read_data(document, source) if with_data else source)
+        assert isinstance(own, NetworkSection)
+        source = data_source(sections, data, folder, seed, regression=own.loss == "mse")
+        objective = MLP(constants, read_data(document, source) if with_data else source, own.loss)
     elif "data" in top:
         raise document.error(
             ("data",),
@@ -258,9 +252,7 @@ def _objective_section(sections: Sections, kind: str, cls: type[Objective]) -> t
     return section, constants
 
 
-def _metric(
-    sections: Sections, metric: Metric, kind: str, objective: Objective
-) -> tuple[str, str]:
+def _metric(sections: Sections, metric: Metric, kind: str, objective: Objective) -> tuple[str, str]:
     """Return the name of the metric and the goal."""
     place: Place = ("metric",)
     known = objective.metrics
@@ -325,16 +317,6 @@ def _check_name(name: str, *, from_file: bool) -> None:
     )
 
 
-def _check_split(sections: Sections, split: Fractions) -> None:
-    total = split.train + split.dev + split.test
-    if abs(total - 1) > 1e-9:
-        raise sections.document.error(
-            ("data", "split"),
-            f"the shares in data.split must add up to 1, found {total:g}",
-            "Example: split: {train: 0.6, dev: 0.2, test: 0.2}",
-        )
-
-
 def _strategy(sections: Sections) -> tuple[str, Strategy]:
     place: Place = ("method",)
     if place not in sections.document.values:
@@ -359,21 +341,6 @@ def _strategy(sections: Sections) -> tuple[str, Strategy]:
     return name, cls(
         **{key: sections.field(cls, key, (*place, key)) for key in given if key != "name"}
     )
-
-
-def _read_data(document: Document, source: DataSource) -> DataSource:
-    """Name the data exactly, and read it once to find every mistake before anything starts."""
-    from hpsearch.data import fingerprint
-
-    try:
-        exact = replace(source, sha256=fingerprint(source.source, Path(source.folder)))
-        load_split(exact)
-    except DataError as error:
-        if error.key is None:
-            raise
-        text, _, hint = str(error).partition("\n")
-        raise document.error(("data", error.key), text, hint) from None
-    return exact
 
 
 def _check_clashes(sections: Sections, objective: Objective, axes: Mapping[str, Axis]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -118,6 +118,8 @@ def words(schema: Mapping[str, Any]) -> str:
     """Say in English what a JSON Schema of one field allows."""
     if WORDS in schema:
         return str(schema[WORDS])
+    if "$ref" in schema:
+        return "a mapping"
     if "anyOf" in schema:
         return " or ".join(words(part) for part in schema["anyOf"] if part.get("type") != "null")
     if "enum" in schema or "const" in schema:
@@ -127,7 +129,8 @@ def words(schema: Mapping[str, Any]) -> str:
         if not schema.get("items"):
             return "a list"
         items = words(schema["items"]).removeprefix("a ").replace("number", "numbers", 1)
-        return f"a list of {items}"
+        few = f"{schema['minItems']} to {schema['maxItems']} " if "maxItems" in schema else ""
+        return f"a list of {few}{items}"
     if kind in ("integer", "number"):
         text = "a whole number" if kind == "integer" else "a number"
         if "minimum" in schema and "maximum" in schema:
@@ -182,6 +185,8 @@ def way_out(value: Any, accepts: Callable[[Any], bool]) -> str:
         return ""
     if value in ("yes", "on", "no", "off") and accepts(True):
         return f"Write {'true' if value in ('yes', 'on') else 'false'}."
+    if accepts([value]):
+        return f"Write [{dump(value)}]."
     duration = re.fullmatch(r"([0-9.]+)\s*([smhd])[a-z]*", value.strip())
     if is_duration and duration and accepts(duration[1] + duration[2]):
         return f"Write {duration[1]}{duration[2]}."
@@ -282,6 +287,9 @@ class Sections:
         if is_dataclass(hint_type):
             return self.read(hint_type, place)  # type: ignore[arg-type]
         value = self.at(place) if value is ... else value
+        inner = next((each for each in get_args(hint_type) if is_dataclass(each)), None)
+        if inner is not None and isinstance(value, Mapping):
+            return self.read(inner, place)  # type: ignore[arg-type]
         adapter = _adapter(cls, name)
         try:
             return adapter.validate_python(frozen(value))

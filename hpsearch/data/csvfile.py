@@ -5,41 +5,34 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import math
-import re
 import zlib
 from array import array
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
-import numpy as np
-
-from hpsearch.data.dataset import (
-    Dataset,
-    did_you_mean,
-    encode,
-    listed,
-    missing,
-    plain_float,
-    shown,
-)
+from hpsearch.data.cells import number_in
+from hpsearch.data.columns import ColumnBuilder, Table, Wanted, chosen
 from hpsearch.errors import DataError
 
-MISSING = {"", "?", "-", "na", "n/a", "nan", "null", "none"}
-COMMA_NUMBER = re.compile(r"[+-]?\d*(,\d+)+(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+BLOCK = 4096
+"""Rows that are turned into columns at a time."""
 
 
-def read_csv(path: Path, label: str | None) -> Dataset:
-    """Read a table whose first line names the columns: numbers, and one column of labels.
+def read_csv(path: Path, wanted: Wanted) -> Table:
+    """Read a table whose first line names the columns.
 
     Columns are separated by a comma, or by a semicolon or tab when the first line says so.
+
+    Raises:
+        DataError: No UTF-8, no header, a row of another length, or as `columns.chosen`.
     """
-    return _parse(path.read_bytes(), path, label)
+    return _parse(path.read_bytes(), path, wanted)
 
 
-def read_csv_gz(path: Path, label: str | None) -> Dataset:
-    """Read a table compressed with gzip."""
+def read_csv_gz(path: Path, wanted: Wanted) -> Table:
+    """Read a table compressed with gzip, as `read_csv`."""
     packed = path.read_bytes()
     try:
         data = gzip.decompress(packed)
@@ -47,22 +40,37 @@ def read_csv_gz(path: Path, label: str | None) -> Dataset:
         raise DataError(
             f"{path}: not a whole gzip file: {error}; copy or compress it again"
         ) from None
-    return _parse(data, path, label)
+    return _parse(data, path, wanted)
 
 
-def _parse(data: bytes, path: Path, label: str | None) -> Dataset:
+def _parse(data: bytes, path: Path, wanted: Wanted) -> Table:
     _check_utf8(data, path)
     rows = _rows(data, _delimiter(data, path), path)
     header = [name.strip() for name in next(rows, (1, []))[1]]
     _check_header(header, path)
-    at = _label_column(header, label, path)
-    features = header[:at] + header[at + 1 :]
-    if not features:
-        raise DataError(
-            f"{path}:1: the label {label!r} is the only column; there is nothing to learn it from"
-        )
+    label, features = chosen(header, wanted, str(path), f"{path}:1", _header_hint(header))
 
-    x, labels, lines = array("d"), [], []
+    builders = [
+        (header.index(name), ColumnBuilder(name, as_text=name in (label, *wanted.categorical)))
+        for name in (*features, label)
+    ]
+    lines = array("q")
+    whole = _whole_rows(rows, len(header), path)
+    while block := list(islice(whole, BLOCK)):
+        lines.extend(line for line, _ in block)
+        columns = list(zip(*(cells for _, cells in block), strict=True))
+        for place, builder in builders:
+            builder.extend(columns[place])
+    if not lines:
+        raise DataError(f"{path}: a header and no rows; every line below it is one example")
+    *read, labels = [builder.column() for _, builder in builders]
+    return Table(str(path), tuple(read), labels, lambda i: f"{path}:{lines[i]}")
+
+
+def _whole_rows(
+    rows: Iterator[tuple[int, list[str]]], width: int, path: Path
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows, all of one width; blank lines may stand at the end only."""
     blank: int | None = None
     for line, cells in rows:
         if len(cells) <= 1 and not "".join(cells).strip():
@@ -70,28 +78,11 @@ def _parse(data: bytes, path: Path, label: str | None) -> Dataset:
             continue
         if blank is not None:
             raise DataError(f"{path}:{blank}: a blank line inside the table; remove it")
-        if len(cells) != len(header):
+        if len(cells) != width:
             raise DataError(
-                f"{path}:{line}: {len(cells)} cells, but the header names {len(header)} columns"
+                f"{path}:{line}: {len(cells)} cells, but the header names {width} columns"
             )
-        labels.append(cells.pop(at).strip())
-        lines.append(line)
-        try:
-            x.extend(_numbers(cells))
-        except ValueError:
-            column, cell = next(
-                pair for pair in zip(features, cells, strict=True) if not _is_number(pair[1])
-            )
-            raise DataError(f"{path}:{line}: column {column!r} {_wrong(cell.strip())}") from None
-    if not lines:
-        raise DataError(f"{path}: a header and no rows; every line below it is one example")
-
-    column = f"column {header[at]!r}"
-    y, classes = encode(
-        labels, lambda i: f"{path}:{lines[i]}: {column}", f"{path}: {column}", key="label"
-    )
-    table = np.frombuffer(x).reshape(len(lines), len(features))
-    return Dataset(table, y, tuple(features), classes)
+        yield line, cells
 
 
 def _check_utf8(data: bytes, path: Path) -> None:
@@ -136,73 +127,11 @@ def _check_header(header: list[str], path: Path) -> None:
                 f"{path}:1: column {number} has no name"
                 + ("; pandas names no index: save with index=False" if number == 1 else "")
             )
-        first = header.index(name) + 1
-        if first != number:
-            raise DataError(
-                f"{path}:1: columns {first} and {number} are both called {shown(name)};"
-                f" every column needs a name of its own.{_header_hint(header)}"
-            )
     if not header:
         raise DataError(f"{path}:1: a blank line; the first line must name the columns")
 
 
 def _header_hint(header: list[str]) -> str:
-    if all(map(_is_number, header)):
+    if all(number_in(name) is not None for name in header):
         return " Line 1 holds only numbers: does the file lack its line of column names?"
     return ""
-
-
-def _label_column(header: list[str], label: str | None, path: Path) -> int:
-    if label is None:
-        raise DataError(
-            f"{path}: which column holds the class? Name it, as in `label: {header[-1]}`."
-            f" Columns: {listed(header)}",
-            key="label",
-        )
-    if label not in header:
-        raise DataError(
-            f"{path}: no column {label!r}.{did_you_mean(label, header)}"
-            f" Columns: {listed(header)}.{_header_hint(header)}",
-            key="label",
-        )
-    return header.index(label)
-
-
-def _numbers(cells: list[str]) -> list[float]:
-    """Read a row at once; ValueError when a cell is not a finite number."""
-    joined = "".join(cells)  # one test for the row: per cell it would double the time
-    if "_" in joined or not joined.isascii():
-        raise ValueError(joined)
-    values = list(map(float, cells))
-    # A finite sum has finite terms; finite terms may still overflow their sum.
-    if not (math.isfinite(sum(values)) or all(map(math.isfinite, values))):
-        raise ValueError(joined)
-    return values
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        return math.isfinite(plain_float(cell))
-    except ValueError:
-        return False
-
-
-def _wrong(cell: str) -> str:
-    """Say what is wrong with a cell that should be a number, and how to write it."""
-    if cell.lower() in MISSING:
-        return missing(cell)
-    if COMMA_NUMBER.fullmatch(cell):
-        return (
-            f"is {shown(cell)}, a number with a comma; write {cell.replace(',', '.')},"
-            f" or {cell.replace(',', '')} if it parts the thousands"
-        )
-    if "_" in cell and _is_number(cell.replace("_", "")):
-        return f"is {shown(cell)}; write {cell.replace('_', '')}"
-    try:
-        plain_float(cell)
-    except ValueError:
-        return (
-            f"is {shown(cell)}, not a number; every column but the label holds numbers,"
-            " so encode this one or remove it"
-        )
-    return f"is {shown(cell)}, which is not finite; numbers go up to 1.8e308"

@@ -1,124 +1,81 @@
-"""What every reader makes: a table of numbers with one class per row."""
+"""What every file becomes: a table of numbers with one class, or one target, per row."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.errors import DataError, nearest
+from hpsearch.errors import nearest
+
+CHUNK = 1 << 20
+"""Values that are worked on at a time, so that data larger than the memory can be used."""
+
+
+class Stacked:
+    """Several (m_i, n) arrays, one below the other, without copying them."""
+
+    def __init__(self, blocks: Sequence[NDArray[Any]]) -> None:
+        self.blocks = tuple(blocks)
+        self.ends = np.cumsum([len(block) for block in blocks])
+        self.shape = (int(self.ends[-1]), blocks[0].shape[1])
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the rows at these positions, counted through all blocks."""
+        out = np.empty((len(rows), self.shape[1]))
+        which = np.searchsorted(self.ends, rows, side="right")
+        for k, block in enumerate(self.blocks):
+            mine = which == k
+            out[mine] = block[rows[mine] - (self.ends[k] - len(block))]
+        return out
+
+
+def numbered(i: int) -> str:
+    """Name example i where nothing more is known of it."""
+    return f"example {i + 1}"
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Examples as they were read: not yet shuffled, split or normalised.
 
-    x: (m, n) float64, finite. One row per example, in the file's own units.
-    y: (m,) int64 in 0..C-1. The class of each example, a position in `classes`.
+    x: (m, n) of any integer or float dtype, perhaps on the disk. One row per example, in the file's
+        own units. Finite, but for NaN where a value is missing.
+    y: (m,). int64 in 0..C-1, a position in `classes`; for regression the float64 target.
     features: the n names of the columns of x.
-    classes: the C names of the classes: by value when all are whole numbers, else as text.
+    classes: the C names of the classes: by value when all are whole numbers, else as text. Empty
+        for regression.
+    image: (height, width, channels) where a row is an image, in that order.
+    groups: (first, last + 1) of the columns that stand for one category each; a missing one is NaN
+        in all of them.
+    missing: Whether x may hold NaN.
+    parts: (part, examples) of each file in the order of the rows; empty when one source is all.
+    example: Names example i for a message.
     """
 
-    x: NDArray[np.float64]
-    y: NDArray[np.int64]
+    x: NDArray[Any] | Stacked
+    y: NDArray[Any]
     features: tuple[str, ...]
     classes: tuple[str, ...]
+    image: tuple[int, int, int] | None = None
+    groups: tuple[tuple[int, int], ...] = ()
+    missing: bool = False
+    parts: tuple[tuple[str, int], ...] = ()
+    example: Callable[[int], str] = numbered
+
+    def take(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return a copy of some rows of x as (k, n) float64."""
+        return np.array(self.x[rows], dtype=np.float64, copy=True, subok=False)
 
 
-def plain_float(text: str) -> float:
-    """Read a number as it is written in data: unlike float(), refuse `1_000` and foreign digits."""
-    if "_" in text or not text.isascii():
-        raise ValueError(text)
-    return float(text)
-
-
-def encode(
-    labels: list[str], place: Callable[[int], str], where: str, key: str | None
-) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Number the classes from 0, and refuse labels nothing can be learned from.
-
-    Args:
-        labels: One text per example; `1` and `1.0` are one class when all labels are numbers.
-        place: Names the place of example i for a message, as in `wine.csv:7: column 'cultivar'`.
-        where: Names the place of all labels.
-        key: The config's key to point at when the labels as a whole are no classes.
-    Returns:
-        The Dataset's y and classes.
-    """
-    for i, label in enumerate(labels):
-        if label.lower() in ("", "nan"):
-            raise DataError(f"{place(i)} {missing(label)}")
-    distinct = dict.fromkeys(labels)
-    try:
-        values = {text: plain_float(text) for text in distinct}
-    except ValueError:
-        classes = tuple(sorted(distinct))
-        position = {name: k for k, name in enumerate(classes)}
-    else:
-        for text, value in values.items():
-            if not (math.isfinite(value) and value.is_integer()):
-                raise DataError(
-                    f"{place(labels.index(text))} is {text}; a label is a text or a whole"
-                    " number that names a class, not a measurement",
-                    key,
-                )
-        whole = {text: _whole(text) for text in distinct}
-        ordered = sorted(set(whole.values()))
-        classes = tuple(map(str, ordered))
-        place_of = {value: k for k, value in enumerate(ordered)}
-        position = {text: place_of[value] for text, value in whole.items()}
-    y = np.fromiter((position[text] for text in labels), np.int64, len(labels))
-    _check_sizes(y, classes, place, where, key)
-    return y, classes
-
-
-def _whole(text: str) -> int:
-    try:
-        return int(text)  # exact beyond 2 ** 53, unlike float
-    except ValueError:
-        return int(float(text))
-
-
-def _check_sizes(
-    y: NDArray[np.int64],
-    classes: tuple[str, ...],
-    place: Callable[[int], str],
-    where: str,
-    key: str | None,
-) -> None:
-    if len(classes) == 1:
-        raise DataError(
-            f"{where} holds one class only, {shown(classes[0])}, in all {len(y)} examples;"
-            " at least two are needed to tell apart",
-            key,
-        )
-    sizes = np.bincount(y, minlength=len(classes))
-    single = np.flatnonzero(sizes == 1)
-    if 2 * len(single) > len(classes) and len(classes) > 10:
-        raise DataError(
-            f"{where} holds {len(classes)} different labels in {len(y)} examples, {len(single)} of"
-            " them once only; that looks like a measurement or a row's name, not like classes",
-            key,
-        )
-    if len(single):
-        first = int(np.flatnonzero(y == single[0])[0])
-        others = [shown(classes[k]) for k in single[1:]]
-        raise DataError(
-            f"{place(first)}: class {shown(classes[single[0]])} has 1 example"
-            + (f", and so have {listed(others)}" if others else "")
-            + "; every class needs at least 2, one to train on and one to judge by."
-            " Add examples, or remove or merge the class"
-        )
-
-
-def missing(cell: str) -> str:
-    """Say that a value is missing."""
-    found = "is empty" if not cell else f"is {shown(cell)}"
-    return f"{found}, a missing value; fill it in or remove the row"
+def chunks(rows: NDArray[np.int64], width: int) -> Iterator[NDArray[np.int64]]:
+    """Yield the rows, in their order, as many at a time as hold CHUNK values of that width."""
+    step = max(1, CHUNK // max(1, width))
+    for start in range(0, len(rows), step):
+        yield rows[start : start + step]
 
 
 def shown(value: object) -> str:

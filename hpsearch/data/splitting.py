@@ -1,149 +1,244 @@
-"""Part a data set in train, dev and test, and normalise all three by what train shows."""
+"""Which example goes where: train, dev and test, or the folds of a cross-validation."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.data.dataset import Dataset
+from hpsearch.data.dataset import Dataset, listed, shown
 from hpsearch.errors import DataError
 
 PARTS = ("train", "dev", "test")
 
-FARTHEST = 1e18
-"""Standard deviations from the mean beyond which a square would leave float32."""
+Positions = NDArray[np.int64]
+"""(k,) positions of examples in a Dataset."""
 
 
-class Examples(NamedTuple):
-    """Inputs and the class of each: x (m, n) float32, C-contiguous; y (m,) int64."""
+class Rows(NamedTuple):
+    """The positions of the examples of each part; no example is in two of them."""
 
-    x: NDArray[np.float32]
-    y: NDArray[np.int64]
-
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """Three parts that share no example, normalised.
-
-    train, dev, test: dev or test is empty only where its fraction is 0.
-    mean, std: (n,) float64, of the training examples before normalising. A raw example becomes
-        `(x - mean) / std`; std is 1 for a constant column.
-    features, classes: names, as in Dataset.
-    """
-
-    train: Examples
-    dev: Examples
-    test: Examples
-    mean: NDArray[np.float64]
-    std: NDArray[np.float64]
-    features: tuple[str, ...]
-    classes: tuple[str, ...]
+    train: Positions
+    dev: Positions
+    test: Positions
 
 
-def split(dataset: Dataset, fractions: Mapping[str, float], rng: np.random.Generator) -> Split:
-    """Part the examples at random, each class in the same proportions, and normalise them.
+def share_out(
+    dataset: Dataset,
+    shares: Mapping[str, float],
+    rng: np.random.Generator,
+    *,
+    stratify: bool = True,
+) -> Rows:
+    """Choose at random which examples of the training file are in which part.
 
-    Every class has at least one example in train and, unless its fraction is 0, one in dev.
+    A part that has a file of its own is that file, in its order.
 
     Args:
-        dataset: Every class has at least two examples, as `load` makes sure.
-        fractions: Of train, dev and test; each in [0, 1], together 1.
-        rng: The same state gives the same split.
+        dataset: As read.
+        shares: By part. Fractions that add up to 1, or counts (int), of which some may be unused.
+            Empty where nothing is to be shared out.
+        rng: The same state gives the same parts.
+        stratify: Each class in the same proportions, with one example or more in train and, unless
+            it gets none at all, in dev.
     Raises:
-        DataError: A part that is asked for would be empty, or a value lies absurdly far from the
-            training examples.
+        DataError: A part that is asked for would be empty, or a class has too few examples.
     """
-    share = np.array([fractions[part] for part in PARTS], dtype=np.float64)
-    m = len(dataset.y)
-    if share[0] <= 0:
+    found: dict[str, Positions] = {}
+    start = 0
+    for part, size in dataset.parts:
+        found[part] = np.arange(start, start + size)
+        start += size
+    if shares:
+        count = dict(dataset.parts).get("train", len(dataset.y))
+        found |= _shared(dataset, count, shares, rng, stratify=stratify)
+    nothing = np.empty(0, np.int64)
+    return Rows(*(found.get(part, nothing) for part in PARTS))
+
+
+def _shared(
+    dataset: Dataset,
+    m: int,
+    shares: Mapping[str, float],
+    rng: np.random.Generator,
+    *,
+    stratify: bool,
+) -> dict[str, Positions]:
+    """Share out the first m examples."""
+    wanted = np.array([shares.get(part, 0) for part in PARTS], dtype=np.float64)
+    if wanted[0] <= 0:
         raise DataError("train: 0 leaves nothing to learn from; give it more", key="split")
-    counts = _counts(np.bincount(dataset.y, minlength=len(dataset.classes)), share)
-    for part, fraction, size in zip(PARTS, share, counts.sum(axis=0), strict=True):
-        if fraction > 0 and size == 0:
+    by_count = isinstance(shares["train"], int)
+    groups = _groups(dataset, stratify=stratify)[:m]
+    sizes = np.bincount(groups)
+    if by_count:
+        counts = _exact_counts(sizes, wanted, m)
+    else:
+        _check_pairs(dataset, sizes, groups, to_dev=wanted[1] > 0)
+        counts = _counts(sizes, wanted, _least(sizes, wanted))
+    for part, share, size in zip(PARTS, wanted, counts.sum(axis=0), strict=False):
+        if share > 0 and size == 0:
             raise DataError(
-                f"{part}: {fraction:g} of {m} examples is none; give it more, set it to 0, or add"
+                f"{part}: {share:g} of {m} examples is none; give it more, set it to 0, or add"
                 " examples",
                 key="split",
             )
-
     order = rng.permutation(m)
-    by_class = order[np.argsort(dataset.y[order], kind="stable")]
+    by_class = order[np.argsort(groups[order], kind="stable")]
     part_of = np.empty(m, np.int8)
-    part_of[by_class] = np.repeat(np.tile(np.arange(3), len(counts)), counts.ravel())
+    columns = np.arange(counts.shape[1])
+    part_of[by_class] = np.repeat(np.tile(columns, len(counts)), counts.ravel())
     rows = [rng.permutation(np.flatnonzero(part_of == k)) for k in range(3)]
+    return {part: each for part, each in zip(PARTS, rows, strict=True) if part in shares}
 
-    mean, std, exponent = _statistics(dataset.x[rows[0]])
-    train, dev, test = (
-        Examples(_normalise(dataset, part, chosen, mean, std, exponent), dataset.y[chosen])
-        for part, chosen in zip(PARTS, rows, strict=True)
+
+def _groups(dataset: Dataset, *, stratify: bool) -> NDArray[np.int64]:
+    """Return the number of what each example is shared out with: its class, or all."""
+    if stratify and dataset.classes:
+        return dataset.y
+    return np.zeros(len(dataset.y), np.int64)
+
+
+def _least(sizes: NDArray[np.int64], share: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return how many examples of each class (rows) a part (columns) must have."""
+    least = np.zeros((len(sizes), len(share)), np.int64)
+    least[:, 0] = 1
+    least[:, 1] = share[1] > 0
+    least[sizes == 0] = 0
+    return least
+
+
+def _check_pairs(
+    dataset: Dataset, sizes: NDArray[np.int64], groups: NDArray[np.int64], *, to_dev: bool
+) -> None:
+    """Refuse a class that cannot be both in train and in dev."""
+    single = np.flatnonzero(sizes == 1)
+    if not to_dev or not len(single):
+        return
+    if not dataset.classes or len(sizes) == 1:
+        raise DataError(f"{dataset.example(0)} is the only one; at least 2 are needed")
+    first = int(np.flatnonzero(groups == single[0])[0])
+    others = [shown(dataset.classes[k]) for k in single[1:]]
+    raise DataError(
+        f"{dataset.example(first)}: class {shown(dataset.classes[single[0]])} has 1 example"
+        + (f", and so have {listed(others)}" if others else "")
+        + "; every class needs at least 2, one to train on and one to judge by."
+        " Add examples, or remove or merge the class"
     )
-    return Split(train, dev, test, mean, std, dataset.features, dataset.classes)
 
 
-def _counts(sizes: NDArray[np.int64], share: NDArray[np.float64]) -> NDArray[np.int64]:
+def _counts(
+    sizes: NDArray[np.int64], share: NDArray[np.float64], least: NDArray[np.int64]
+) -> NDArray[np.int64]:
     """Return how many examples of each class (rows) each part (columns) gets.
 
     The largest remainder takes what rounding leaves. What a class is rounded up or down is carried
     to the next one, or 1% of a hundred classes of 30 would be nothing instead of 30.
+
+    sizes: (C,), each at least the sum of its row of `least`.
+    share: (p,), together 1.
     """
-    least = np.array([1, 1 if share[1] > 0 else 0, 0])
-    if len(sizes) and sizes.min() < least.sum():
-        raise ValueError(f"a class has {sizes.min()} examples; load() refuses such data")
-    counts = np.empty((len(sizes), 3), np.int64)
-    carried = np.zeros(3)
-    for row, size in zip(counts, sizes, strict=True):
+    counts = np.empty((len(sizes), len(share)), np.int64)
+    carried = np.zeros(len(share))
+    for row, size, needed in zip(counts, sizes, least, strict=True):
         wanted = size * share + carried
         row[:] = np.floor(wanted)
         row[np.argsort(row - wanted, kind="stable")[: size - row.sum()]] += 1
         carried = wanted - row
-        while (row < least).any():
-            row[np.argmax(row - least)] -= 1
-            row[np.argmin(row - least)] += 1
+        while (row < needed).any():
+            row[np.argmax(row - needed)] -= 1
+            row[np.argmin(row - needed)] += 1
     return counts
 
 
-def _statistics(
-    x: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int32]]:
-    """Return each column's mean and population standard deviation, and a power of two near it.
-
-    Computed on columns divided by that power of two, which is exact: squares of values near 1e300
-    would overflow, those of values near 1e-300 vanish.
-    """
-    low, high = x.min(axis=0), x.max(axis=0)
-    exponent = np.frexp(np.maximum(np.abs(low), np.abs(high)))[1]
-    scaled = np.ldexp(x, -exponent)
-    # The bounds hold exactly; rounding would pass the largest float, and would give three times 0.1
-    # a deviation of 1e-17 instead of 0.
-    with np.errstate(over="ignore"):
-        mean = np.clip(np.ldexp(scaled.mean(axis=0), exponent), low, high)
-        std = np.minimum(np.ldexp(scaled.std(axis=0), exponent), high / 2 - low / 2)
-    constant = std == 0
-    return mean, np.where(constant, 1.0, std), np.where(constant, 0, exponent)
-
-
-def _normalise(
-    dataset: Dataset,
-    part: str,
-    rows: NDArray[np.int64],
-    mean: NDArray[np.float64],
-    std: NDArray[np.float64],
-    exponent: NDArray[np.int32],
-) -> NDArray[np.float32]:
-    with np.errstate(all="ignore"):  # what overflows is refused below, in words
-        z = (np.ldexp(dataset.x[rows], -exponent) - np.ldexp(mean, -exponent)) / np.ldexp(
-            std, -exponent
-        )
-        near = np.abs(z) <= FARTHEST
-    if not near.all():
-        i, j = divmod(int(np.argmin(near)), near.shape[1])
+def _exact_counts(
+    sizes: NDArray[np.int64], wanted: NDArray[np.float64], m: int
+) -> NDArray[np.int64]:
+    """As _counts, for a number of examples per part; the last column is what stays unused."""
+    if wanted.sum() > m:
         raise DataError(
-            f"column {dataset.features[j]!r} holds {dataset.x[rows[i], j]:g} in example"
-            f" {rows[i] + 1}, more than {FARTHEST:g} standard deviations ({std[j]:g}) from the"
-            f" mean of the training examples ({mean[j]:g}); is it a mistake in the {part} data?"
+            f"split asks for {wanted.sum():.0f} examples, but there are {m}; ask for fewer",
+            key="split",
         )
-    return np.ascontiguousarray(z, dtype=np.float32)
+    present = int(np.count_nonzero(sizes))
+    for part, count in zip(PARTS[:2], wanted, strict=False):
+        if 0 < count < present:
+            raise DataError(
+                f"{part}: {count:.0f} examples cannot hold one of each of {present} classes; give"
+                " it more, or set `stratify: false`",
+                key="split",
+            )
+    total = np.array([*wanted, m - wanted.sum()])
+    least = _least(sizes, total)
+    short = np.flatnonzero((sizes > 0) & (sizes < least.sum(axis=1)))
+    if len(short):
+        raise DataError(
+            "split: a class has 1 example, which cannot be in train and in dev; add examples, or"
+            " set `stratify: false`",
+            key="split",
+        )
+    counts = _counts(sizes, total / m, least)
+    # Rounding, and the least that a class needs, may leave a part a few examples off.
+    while (over := counts.sum(axis=0) - total.astype(np.int64)).any():
+        giver, taker = int(np.argmax(over)), int(np.argmin(over))
+        row = int(np.argmax(counts[:, giver] - least[:, giver]))
+        counts[row, giver] -= 1
+        counts[row, taker] += 1
+    return counts
+
+
+def folded(
+    dataset: Dataset,
+    rows: Rows,
+    folds: int,
+    rng: np.random.Generator,
+    *,
+    stratify: bool = True,
+) -> list[Rows]:
+    """Share out train and dev together in k folds, each of which is dev once; test stays apart.
+
+    Raises:
+        DataError: More folds than examples, or than examples of a class where classes are kept.
+    """
+    pool = np.concatenate([rows.train, rows.dev])
+    groups = _groups(dataset, stratify=stratify)[pool]
+    sizes = np.bincount(groups)
+    fewest = int(sizes[sizes > 0].min())
+    if fewest < folds:
+        if dataset.classes and stratify:
+            k = int(np.flatnonzero(sizes == fewest)[0])
+            what = f"class {shown(dataset.classes[k])} has only {fewest} examples in train and dev"
+            way_out = ", add examples, or set `stratify: false`"
+        else:
+            what, way_out = f"there are only {fewest} examples in train and dev", ""
+        raise DataError(f"folds: {folds}, but {what}; use fewer folds{way_out}", key="folds")
+    order = rng.permutation(len(pool))
+    by_class = order[np.argsort(groups[order], kind="stable")]
+    fold_of = np.empty(len(pool), np.int64)
+    fold_of[by_class] = np.arange(len(pool)) % folds  # classes follow each other: each is spread
+    return [
+        Rows(
+            rng.permutation(pool[fold_of != k]),
+            rng.permutation(pool[fold_of == k]),
+            rows.test,
+        )
+        for k in range(folds)
+    ]
+
+
+def notes_on(dataset: Dataset, rows: Rows) -> tuple[str, ...]:
+    """Say what is worth knowing of a split: examples not used, classes nobody can learn."""
+    notes = []
+    used = sum(len(part) for part in rows)
+    if used < len(dataset.y):
+        unused = len(dataset.y) - used
+        notes.append(f"{unused} of {len(dataset.y)} examples are not used: split asks for {used}")
+    if dataset.classes:
+        seen: NDArray[Any] = np.bincount(dataset.y[rows.train], minlength=len(dataset.classes))
+        unseen = [shown(dataset.classes[k]) for k in np.flatnonzero(seen == 0)]
+        if unseen:
+            what = "class has" if len(unseen) == 1 else "classes have"
+            notes.append(f"{len(unseen)} {what} no training example: {listed(unseen)}")
+    return tuple(notes)

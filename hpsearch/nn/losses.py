@@ -6,8 +6,8 @@ A newcomer's loss is one class with what `Loss` names, and one line in `LOSSES`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 from numpy import copyto, divide, exp, maximum, multiply, subtract
@@ -27,11 +27,20 @@ Outputs = Iterable[tuple[Array, Array]]
 class Loss(Protocol):
     """How outputs are compared with what they should be."""
 
+    FIGURES: ClassVar[Mapping[str, str]]
+    """What `measure` reports, and whether to minimize or maximize it; what people ask first."""
+
+    IN_UNITS: ClassVar[tuple[str, ...]]
+    """Those of the figures that are in the unit of y."""
+
     outputs: int
     """How many outputs the network needs."""
 
     judge: str
     """The figure that tells a better network, by a lower value."""
+
+    def __init__(self, settings: Settings, y: Array, classes: int) -> None:
+        """Prepare for the y of the training set; `classes` is 0 for regression."""
 
     def check(self, y: Array, name: str) -> Array:
         """Return y as the other methods take it; ValueError, which calls the set `name`."""
@@ -124,6 +133,13 @@ class CrossEntropy:
     Source: smoothing: Szegedy et al. 2016, arXiv:1512.00567, section 7.
     """
 
+    FIGURES: ClassVar[Mapping[str, str]] = {
+        "error": "minimize",
+        "loss": "minimize",
+        "accuracy": "maximize",
+        "macro_f1": "maximize",
+    }
+    IN_UNITS: ClassVar[tuple[str, ...]] = ()
     judge = "error"
 
     def __init__(self, settings: Settings, y: Array, classes: int) -> None:
@@ -230,6 +246,13 @@ class SquaredError:
     error) and r2 (1 - squared error / variance of y), in the unit of y.
     """
 
+    FIGURES: ClassVar[Mapping[str, str]] = {
+        "rmse": "minimize",
+        "mae": "minimize",
+        "r2": "maximize",
+        "loss": "minimize",
+    }
+    IN_UNITS: ClassVar[tuple[str, ...]] = ("rmse", "mae")
     outputs = 1
     judge = "loss"
 
@@ -277,7 +300,7 @@ class SquaredError:
         }
 
 
-LOSSES: dict[str, Callable[[Settings, Array, int], Loss]] = {
+LOSSES: dict[str, type[Loss]] = {
     "cross_entropy": CrossEntropy,
     "mse": SquaredError,
 }

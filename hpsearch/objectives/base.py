@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
@@ -103,7 +103,9 @@ class Objective(Protocol):
             UserError: the objective cannot be used as the config says.
         """
 
-    def evaluate(self, params: Params, context: Context) -> Iterator[Metrics]:
+    def evaluate(
+        self, params: Params, context: Context
+    ) -> Generator[Metrics, None, Metrics | None]:
         """Yield the metrics after each epoch, or once; the last ones count.
 
         A generator may return other ones, which then count: those of an epoch it went back to.
@@ -127,3 +129,6 @@ class Objective(Protocol):
 
     def about(self) -> str:
         """Say on one line what is measured."""
+
+    def notes(self) -> tuple[str, ...]:
+        """Return sentences worth knowing before a search, about the data for instance."""

@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
@@ -181,6 +181,10 @@ class Command:
         """Nothing: only the user knows."""
         return self.METRICS
 
+    def notes(self) -> tuple[str, ...]:
+        """Say nothing: the user's code knows its data."""
+        return ()
+
     def about(self) -> str:
         """Say what is started."""
         return f"the command {self.command}"
@@ -261,7 +265,7 @@ class Command:
             return shutil.which(str(Path(self.base) / name))
         return shutil.which(name)
 
-    def evaluate(self, params: Params, context: Context) -> Iterator[Metrics]:
+    def evaluate(self, params: Params, context: Context) -> Generator[Metrics, None, None]:
         """Start the program and yield the metrics that it prints."""
         given = {**self.constants, **params}
         values = {name: text_of(value) for name, value in given.items()}

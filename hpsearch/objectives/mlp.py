@@ -4,54 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from hpsearch.errors import DataError
+from hpsearch.data import DataSource, prepare
 from hpsearch.fields import STRICT, OneOf, doc
 from hpsearch.nn.losses import LOSSES
+from hpsearch.nn.schedules import SCHEDULES
 from hpsearch.nn.settings import Settings
 from hpsearch.objectives.base import Context, Metrics, seen_from
-from hpsearch.nn.schedules import SCHEDULES
-from hpsearch.trial import Params
+from hpsearch.trial import Params, frozen
 from hpsearch.yamlfile import dump
 
 if TYPE_CHECKING:
     from hpsearch.data import Split
 
 
-@dataclass(frozen=True)
-class DataSource:
-    """All that fixes what a training sees."""
-
-    source: str
-    """A shipped data set's name, or a path relative to `folder`."""
-    folder: str
-    label: str | None
-    fractions: tuple[tuple[str, float], ...]
-    """Shares of train, dev and test, by name."""
-    seed: int
-    """Decides which example goes where."""
-    sha256: str
-    """Of the file's bytes, so that a file that changed under a run is noticed."""
-
-
-@lru_cache(maxsize=1)
-def load_split(source: DataSource) -> Split:
-    """Read, split and normalise a data set; once per process.
-
-    Raises:
-        DataError: the file cannot be used, or is another one than when the run began.
-    """
-    from hpsearch.data import fingerprint, load, split
+def load_split(source: DataSource) -> tuple[Split, ...]:
+    """Read, split and normalise a data set, as `data.prepare`: one Split, or one for each fold."""
     from hpsearch.seeds import stream
 
-    folder = Path(source.folder)
-    if fingerprint(source.source, folder) != source.sha256:
-        raise DataError(f"{source.source} changed after the run began")
-    dataset = load(source.source, source.label, folder)
-    return split(dataset, dict(source.fractions), stream(source.seed, "split"))
+    return prepare(source, stream)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,22 +38,6 @@ class Section:
         "what it is trained to lower: cross_entropy for classes, mse for numbers (regression)",
         default="cross_entropy",
     )
-
-
-FIGURES = {
-    "cross_entropy": {
-        "error": "minimize",
-        "loss": "minimize",
-        "accuracy": "maximize",
-        "macro_f1": "maximize",
-    },
-    "mse": {"rmse": "minimize", "mae": "minimize", "r2": "maximize", "loss": "minimize"},
-}
-"""What each loss's `measure` reports, and which way is better; of the dev set, the first is what
-a search is about by default."""
-
-IN_UNITS = ("rmse", "mae")
-"""Figures of regression that are told in the unit of the data, not of the normalised target."""
 
 
 Reach = Mapping[str, tuple[Any, ...]]
@@ -100,9 +57,9 @@ class MLP:
     """One field per hyperparameter: its range, default and help."""
     METRICS: ClassVar[Mapping[str, str]] = {
         f"{part}_{name}": goal
-        for figures in FIGURES.values()
+        for loss in LOSSES.values()
         for part in ("dev", "train")
-        for name, goal in figures.items()
+        for name, goal in loss.FIGURES.items()
     }
     """What it reports after each epoch, and which way is better."""
     NOT_FINITE: ClassVar[str] = "diverged"
@@ -110,12 +67,12 @@ class MLP:
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> MLP:
         """Build the objective from plain data."""
-        data = {**spec["data"], "fractions": tuple(map(tuple, spec["data"]["fractions"]))}
-        return cls(dict(spec["constants"]), DataSource(**data))
+        data = {key: frozen(value) for key, value in spec["data"].items()}
+        return cls(dict(spec["constants"]), DataSource(**data), spec["loss"])
 
     def spec(self) -> dict[str, Any]:
         """Return the objective as plain data."""
-        return {"constants": self.constants, "data": asdict(self.data)}
+        return {"constants": self.constants, "data": asdict(self.data), "loss": self.loss}
 
     def settings(self, params: Params) -> Settings:
         """Merge a trial's parameters with the constants and the defaults."""
@@ -127,35 +84,19 @@ class MLP:
 
     def section(self, folder: Path) -> dict[str, Any]:
         """Return the objective's own keys in the config."""
-        return {"trainer": "mlp"}
+        return {"trainer": "mlp", **({} if self.loss == Section.loss else {"loss": self.loss})}
 
     def data_section(self, folder: Path) -> dict[str, Any]:
         """Return the section `data` of a config that is in `folder`, with the same split."""
-        from hpsearch.data import DATASETS
-
-        data = self.data
-        source = data.source
-        if source not in DATASETS and not Path(source).is_absolute():
-            source = seen_from(folder, Path(data.folder) / source)
-        label = {} if data.label is None else {"label": data.label}
-        return {"source": source, **label, "split": dict(data.fractions), "seed": data.seed}
+        return self.data.section(lambda path: seen_from(folder, path))
 
     def identity(self) -> dict[str, Any]:
-        """Return what decides a result: the data, its bytes rather than its path."""
-        data = self.data
-        return {
-            "objective": {"trainer": "mlp"},
-            "data": {
-                "sha256": data.sha256,
-                "label": data.label,
-                "split": dict(data.fractions),
-                "seed": data.seed,
-            },
-        }
+        """Return what decides a result: the data, their bytes rather than their paths."""
+        return {"objective": self.section(self.folder()), "data": self.data.identity()}
 
     def sources(self) -> dict[str, str]:
-        """Return the hash of the data."""
-        return {self.data.source: self.data.sha256}
+        """Return the hash of each file of the data."""
+        return dict(self.data.sha256)
 
     def folder(self) -> Path:
         """Return the folder that the data's path starts from."""
@@ -163,12 +104,19 @@ class MLP:
 
     def about(self) -> str:
         """Say what is learned from how many examples."""
-        split = load_split(self.data)
-        sizes = [len(part.y) for part in (split.train, split.dev, split.test)]
+        splits = load_split(self.data)
+        first = splits[0]
+        sizes = [len(part.y) for part in (first.train, first.dev, first.test)]
+        folds = f"{len(splits)} folds, each with " if len(splits) > 1 else ""
+        learned = f"{len(first.classes)} classes" if first.classes else "1 target"
         return (
-            f"{self.data.source}: {sum(sizes)} examples (train {sizes[0]}, dev {sizes[1]}, "
-            f"test {sizes[2]}), {len(split.features)} features, {len(split.classes)} classes"
+            f"{self.data.about()}: {sum(sizes)} examples ({folds}train {sizes[0]}, dev {sizes[1]}, "
+            f"test {sizes[2]}), {len(first.features)} features, {learned}"
         )
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what is worth knowing of the data."""
+        return tuple(dict.fromkeys(note for each in load_split(self.data) for note in each.notes))
 
     def prepare(self, names: Iterable[str]) -> None:
         """Read the data."""
@@ -177,12 +125,10 @@ class MLP:
     @property
     def metrics(self) -> Mapping[str, str]:
         """What it reports with its loss, the default first."""
-        figures = FIGURES[self.loss]
+        figures = LOSSES[self.loss].FIGURES
         return {f"{part}_{name}": figures[name] for part in ("dev", "train") for name in figures}
 
-    def evaluate(
-        self, params: Params, context: Context
-    ) -> Generator[Metrics, None, Metrics]:
+    def evaluate(self, params: Params, context: Context) -> Generator[Metrics, None, Metrics]:
         """Train, yield the metrics after each epoch, and return those of the weights kept.
 
         They are not finite when training diverged. With folds they are the mean over the folds.
@@ -205,7 +151,7 @@ class MLP:
 
         def metrics(epoch: Epoch) -> dict[str, float]:
             return {
-                name: value * unit if name.partition("_")[2] in IN_UNITS else value
+                name: value * unit if name.partition("_")[2] in trainer.loss.IN_UNITS else value
                 for name, value in epoch.metrics.items()
             }
 
@@ -252,7 +198,7 @@ class MLP:
     def idle(self, bounds: Reach) -> Iterator[tuple[str, str]]:
         """Yield (parameter, why) for varied parameters that no trial would use."""
         reach = self._reach(bounds)
-        used_by = {
+        used_by: dict[str, tuple[str, set[Any]]] = {
             "momentum": ("optimizer", {"momentum", "adam"}),
             "beta2": ("optimizer", {"rmsprop", "adam"}),
             "epsilon": ("optimizer", {"rmsprop", "adam"}),
@@ -271,8 +217,8 @@ class MLP:
             yield (
                 "warmup",
                 (
-                    f"warmup can be {max(reach['warmup'])} of {min(reach['epochs'])} epochs: such a "
-                    "trial never trains at its learning_rate"
+                    f"warmup can be {max(reach['warmup'])} of {min(reach['epochs'])} epochs: "
+                    "such a trial never trains at its learning_rate"
                 ),
             )
 
@@ -331,11 +277,9 @@ def _wrong_images(reach: Reach, image: tuple[int, int, int] | None) -> Iterator[
                     "with data.image: [height, width]"
                 ),
             )
-    if image is not None and max(reach["shift"]) >= min(image[:2]):
-        yield (
-            "shift",
-            f"shift can be {max(reach['shift'])}, but the images are {image[0]} x {image[1]} pixels",
-        )
+    farthest = max(reach["shift"])
+    if image is not None and farthest >= min(image[:2]):
+        yield "shift", f"shift can be {farthest}, but the images are {image[0]} x {image[1]} pixels"
 
 
 def _wrong_classes(reach: Reach, classes: int) -> Iterator[tuple[str, str]]:

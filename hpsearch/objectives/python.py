@@ -8,7 +8,7 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
@@ -114,6 +114,10 @@ class PythonFunction:
     def metrics(self) -> Mapping[str, str]:
         """Nothing: only the user knows."""
         return self.METRICS
+
+    def notes(self) -> tuple[str, ...]:
+        """Say nothing: the user's code knows its data."""
+        return ()
 
     def about(self) -> str:
         """Say what is called."""
@@ -232,7 +236,7 @@ class PythonFunction:
                     f"the function {self.target} needs '{name}', which is not under parameters"
                 )
 
-    def evaluate(self, params: Params, context: Context) -> Iterator[Metrics]:
+    def evaluate(self, params: Params, context: Context) -> Generator[Metrics, None, None]:
         """Call the function with the parameters, and what else it asks for."""
         function = self._loaded[0]
         arguments = {**self.constants, **params}

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpsearch.data import DATASETS, fingerprint, load, split
+from data_files import load
+from hpsearch.data import DATASETS, split
 from hpsearch.errors import DataError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -18,7 +19,9 @@ def test_every_shipped_set_reads_splits_and_states_its_licence(name: str, tmp_pa
     data = load(name, None, tmp_path)
     parts = split(data, {"train": 0.6, "dev": 0.2, "test": 0.2}, np.random.default_rng(0))
     assert len(parts.train.y) > len(parts.dev.y) > 0
-    assert len(fingerprint(name, tmp_path)) == 64
+    assert len(DATASETS[name].sha256()) == 64
+    if DATASETS[name].drawn:
+        return
     licence = DATASETS[name].path.with_name(f"LICENSE-{name}.md").read_text(encoding="utf-8")
     assert "CC BY 4.0" in licence
     assert "doi.org" in licence

@@ -231,7 +231,7 @@ def test_an_absurd_value_outside_train_is_named() -> None:
     raw[chosen["dev"][0]] = 1e300
     with pytest.raises(DataError) as caught:
         split(dataset([10, 10], raw), SIXTY, np.random.default_rng(0))
-    assert f"column 'f0' holds 1e+300 in example {chosen['dev'][0] + 1}, more than" in str(
+    assert f"example {chosen['dev'][0] + 1}: column 'f0' holds 1e+300, more than" in str(
         caught.value
     )
     assert "a mistake in the dev data?" in str(caught.value)

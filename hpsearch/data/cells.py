@@ -1,0 +1,75 @@
+"""What one cell of a table says: a number, a missing value, or a word."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+from hpsearch.data.dataset import shown
+
+MISSING = {"", "?", "-", "na", "n/a", "nan", "null", "none"}
+"""How a missing value is written, in small letters."""
+COMMA_NUMBER = re.compile(r"[+-]?\d*(,\d+)+(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+
+
+def plain_float(text: str) -> float:
+    """Read a number as it is written in data: unlike float(), refuse `1_000` and foreign digits."""
+    if "_" in text or not text.isascii():
+        raise ValueError(text)
+    return float(text)
+
+
+def numbers_in(cells: Sequence[str]) -> list[float]:
+    """Read many cells at once; ValueError when one is not a finite number."""
+    joined = "".join(cells)  # one test for all: per cell it would double the time
+    if "_" in joined or not joined.isascii():
+        raise ValueError(joined)
+    values = list(map(float, cells))
+    # A finite sum has finite terms; finite terms may still overflow their sum.
+    if not (math.isfinite(sum(values)) or all(map(math.isfinite, values))):
+        raise ValueError(joined)
+    return values
+
+
+def number_in(cell: str) -> float | None:
+    """Return the finite number that a cell is, or None."""
+    try:
+        value = plain_float(cell)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def is_missing(cell: str) -> bool:
+    """Tell whether a cell says that there is no value."""
+    return cell.lower() in MISSING
+
+
+def misspelt_number(cell: str) -> str | None:
+    """Say how a cell should be written that is meant as a number; None where it is a word."""
+    if COMMA_NUMBER.fullmatch(cell):
+        return (
+            f"is {shown(cell)}, a number with a comma; write {cell.replace(',', '.')},"
+            f" or {cell.replace(',', '')} if it parts the thousands"
+        )
+    if "_" in cell and number_in(cell.replace("_", "")) is not None:
+        return f"is {shown(cell)}; write {cell.replace('_', '')}"
+    try:
+        value = float(cell)
+    except ValueError:
+        return None
+    if math.isfinite(value):  # digits of another script
+        return f"is {shown(cell)}, not a number; write it with the digits 0 to 9"
+    return f"is {shown(cell)}, which is not finite; numbers go up to 1.8e308"
+
+
+def missing(cell: str, *, fillable: bool = False) -> str:
+    """Say that a value is missing; `fillable` when data.missing could fill it in."""
+    found = "is empty" if not cell else f"is {shown(cell)}"
+    if fillable:
+        return (
+            f"{found}, a missing value; fill it in, remove the row, or let `missing: median`"
+            " under data fill it in"
+        )
+    return f"{found}, a missing value; fill it in or remove the row"

@@ -1,0 +1,249 @@
+"""Give every input mean 0 and standard deviation 1, by what the training examples show.
+
+Everything runs in chunks of rows, so that data on the disk are never loaded whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpsearch.data.dataset import CHUNK, Dataset, chunks, listed
+from hpsearch.data.splitting import Positions
+from hpsearch.errors import DataError
+
+FARTHEST = 1e18
+"""Standard deviations from the mean beyond which a square would leave float32."""
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """Of columns of numbers, each (n,).
+
+    mean, std: std is 1 for a constant column.
+    exponent: of the power of two that a column is divided by before anything is squared; 0 for a
+        constant column.
+    """
+
+    mean: Array
+    std: Array
+    exponent: NDArray[np.int32]
+    constant: NDArray[np.bool_]
+
+    def repeated(self, times: int) -> Statistics:
+        """Return the statistics of columns that follow each other that often."""
+        return Statistics(
+            np.tile(self.mean, times),
+            np.tile(self.std, times),
+            np.tile(self.exponent, times),
+            np.tile(self.constant, times),
+        )
+
+    def normalised(self, x: Array) -> Array:
+        """Return (x - mean) / std; what overflows is infinite."""
+        with np.errstate(all="ignore"):  # what overflows is refused in words by who calls
+            return (np.ldexp(x, -self.exponent) - np.ldexp(self.mean, -self.exponent)) / np.ldexp(
+                self.std, -self.exponent
+            )
+
+
+def statistics(blocks: Callable[[], Iterator[Array]]) -> Statistics:
+    """Return each column's mean and population standard deviation, in two passes over the blocks.
+
+    Computed on columns divided by a power of two near their largest value, which is exact: squares
+    of values near 1e300 would overflow, those of values near 1e-300 vanish.
+
+    blocks: gives the same finite (k, n) arrays in each pass.
+    Source: Chan, Golub & LeVeque 1979, "Updating formulae and a pairwise algorithm for computing
+    sample variances", for how the blocks' figures are joined.
+    """
+    low = high = np.empty(0)
+    for block in blocks():
+        least, most = block.min(axis=0), block.max(axis=0)
+        low = np.minimum(low, least) if low.size else least
+        high = np.maximum(high, most) if high.size else most
+    exponent = np.frexp(np.maximum(np.abs(low), np.abs(high)))[1]
+    count, centre, squares = 0, np.zeros_like(low), np.zeros_like(low)
+    for block in blocks():
+        scaled = np.ldexp(block, -exponent)
+        mean = scaled.mean(axis=0)
+        scaled -= mean
+        spread = np.square(scaled, out=scaled).sum(axis=0)
+        if not count:
+            count, centre, squares = len(block), mean, spread
+            continue
+        step, joint = mean - centre, count + len(block)
+        squares += spread + step * step * (count * len(block) / joint)
+        centre += step * (len(block) / joint)
+        count = joint
+    # The bounds hold exactly; rounding would pass the largest float, and would give three times 0.1
+    # a deviation of 1e-17 instead of 0.
+    with np.errstate(over="ignore"):
+        mean = np.clip(np.ldexp(centre, exponent), low, high)
+        std = np.minimum(np.ldexp(np.sqrt(squares / count), exponent), high / 2 - low / 2)
+    constant = std == 0
+    return Statistics(mean, np.where(constant, 1.0, std), np.where(constant, 0, exponent), constant)
+
+
+@dataclass(frozen=True, eq=False)
+class Normaliser:
+    """Turns examples as they were read into what the network sees.
+
+    fill: (n,), what a missing value becomes; None where none is missing.
+    """
+
+    dataset: Dataset
+    fill: Array | None
+    inputs: Statistics
+
+    def raw(self, rows: Positions) -> Array:
+        """Return the examples in their own units, missing values filled in."""
+        x = self.dataset.take(rows)
+        return x if self.fill is None else np.where(np.isnan(x), self.fill, x)
+
+    def blocks(self, rows: Positions, part: str) -> Iterator[NDArray[np.float32]]:
+        """Yield the examples normalised, (k, n) at a time.
+
+        Raises:
+            DataError: A value lies absurdly far from the training examples.
+        """
+        for some in chunks(rows, len(self.dataset.features)):
+            raw = self.raw(some)
+            z = self.inputs.normalised(raw)
+            near = np.abs(z) <= FARTHEST
+            if not near.all():
+                i, j = divmod(int(np.argmin(near)), near.shape[1])
+                raise DataError(
+                    f"{self.dataset.example(int(some[i]))}: column {self.dataset.features[j]!r}"
+                    f" holds {raw[i, j]:g}, more than {FARTHEST:g} standard deviations"
+                    f" ({self.inputs.std[j]:g}) from the mean of the training examples"
+                    f" ({self.inputs.mean[j]:g}); is it a mistake in the {part} data?"
+                )
+            yield z.astype(np.float32)
+
+    def notes(self) -> tuple[str, ...]:
+        """Say which columns, or channels of an image, tell nothing."""
+        names, what = self.dataset.features, "column"
+        constant = self.inputs.constant
+        if self.dataset.image is not None:
+            channels = self.dataset.image[2]
+            names, what = tuple(map(str, range(channels))), "channel"
+            constant = constant[:channels]
+        found = [names[j] for j in np.flatnonzero(constant)]
+        if not found:
+            return ()
+        verb = f"{what} becomes" if len(found) == 1 else f"{what}s become"
+        return (f"{len(found)} constant {verb} 0: {listed(found)}",)
+
+
+def fitted(dataset: Dataset, train: Positions, used: Positions) -> Normaliser:
+    """Learn from the training examples how to normalise.
+
+    Columns of a table one by one; an image's pixels together, channel by channel, so that an image
+    that is flipped or moved is still an image.
+
+    Args:
+        dataset: As read.
+        train: The training examples.
+        used: All examples that will be normalised; only their missing values are looked for.
+    Raises:
+        DataError: A column with missing values has no value among the training examples.
+    """
+    n = len(dataset.features)
+    columns = n if dataset.image is None else dataset.image[2]
+    fill = _fill(dataset, train, used) if dataset.missing else None
+    plain = Normaliser(dataset, fill, Statistics(*[np.empty(0)] * 2, *[np.empty(0, int)] * 2))  # type: ignore[arg-type]
+
+    def blocks() -> Iterator[Array]:
+        for some in chunks(train, n):
+            yield plain.raw(some).reshape(-1, columns)
+
+    return Normaliser(dataset, fill, statistics(blocks).repeated(n // columns))
+
+
+def _fill(dataset: Dataset, train: Positions, used: Positions) -> Array | None:
+    """Return the median of each column; for categories, the most frequent one."""
+    n = len(dataset.features)
+    lacking = np.zeros(n, bool)
+    for some in chunks(used, n):
+        lacking |= np.isnan(dataset.take(some)).any(axis=0)
+    if not lacking.any():
+        return None
+    fill = np.zeros(n)
+    for start, end in dataset.groups:
+        if not lacking[start:end].any():
+            continue
+        counts = np.zeros(end - start)
+        for some in chunks(train, n):
+            counts += np.nansum(dataset.take(some)[:, start:end], axis=0)
+        if not counts.any():
+            raise _no_value(dataset.features[start].partition("=")[0])
+        fill[start + int(np.argmax(counts))] = 1
+        lacking[start:end] = False
+    columns = np.flatnonzero(lacking)
+    step = max(1, CHUNK // len(train))
+    for at in range(0, len(columns), step):
+        some_columns = columns[at : at + step]
+        values = np.empty((len(train), len(some_columns)))
+        done = 0
+        for some in chunks(train, n):
+            values[done : done + len(some)] = dataset.take(some)[:, some_columns]
+            done += len(some)
+        for j, column in zip(some_columns, values.T, strict=True):
+            fill[j] = _median(column, dataset.features[j])
+    return fill
+
+
+def _median(column: Array, name: str) -> float:
+    known = np.sort(column[~np.isnan(column)])
+    if not len(known):
+        raise _no_value(name)
+    low, high = known[(len(known) - 1) // 2], known[len(known) // 2]
+    return float(low if low == high else low / 2 + high / 2)  # the sum may pass the largest float
+
+
+def _no_value(name: str) -> DataError:
+    return DataError(
+        f"column {name!r} has no value in the training part, so nothing can be filled in;"
+        " put it under ignore",
+        key="missing",
+    )
+
+
+def fitted_target(dataset: Dataset, train: Positions) -> Statistics:
+    """Return the statistics of the targets of the training examples.
+
+    Raises:
+        DataError: They are all the same.
+    """
+    y = dataset.y[train][:, None]
+    found = statistics(lambda: iter([y]))
+    if found.constant[0]:
+        raise DataError(
+            f"the label is {y[0, 0]:g} in all {len(y)} training examples; there is nothing to"
+            " learn",
+            key="label",
+        )
+    return found
+
+
+def normalised_target(
+    dataset: Dataset, rows: Positions, target: Statistics, part: str
+) -> NDArray[np.float32]:
+    """Return the targets of some examples, (k,), in standard deviations from the mean."""
+    y = dataset.y[rows]
+    z = target.normalised(y[:, None])[:, 0]
+    near = np.abs(z) <= FARTHEST
+    if not near.all():
+        i = int(np.argmin(near))
+        raise DataError(
+            f"{dataset.example(int(rows[i]))}: the label is {y[i]:g}, more than {FARTHEST:g}"
+            f" standard deviations from the mean of the training examples; is it a mistake in the"
+            f" {part} data?"
+        )
+    return z.astype(np.float32)
