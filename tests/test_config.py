@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hpsearch.config import Config, allowed, load_config, traps
 from hpsearch.errors import UserError
 from hpsearch.fields import seconds
+from hpsearch.nn.losses import LOSSES
 from hpsearch.objectives.mlp import MLP
 from hpsearch.scales import Integer, Linear, Log, OneMinusLog, Real
 from hpsearch.search import suggest
@@ -104,12 +105,29 @@ def test_a_method_by_name_alone_is_the_mapping_with_that_name(load: Any, method:
     assert short.strategy == long.strategy == STRATEGIES[method]()
 
 
-@pytest.mark.parametrize(("metric", "goal"), MLP.METRICS.items())
-def test_a_metric_by_name_alone_has_the_goal_of_its_name(load: Any, metric: str, goal: str) -> None:
-    short = load(f"{HEAD}parameters: {{}}\nmetric: {metric}\n")
-    long = load(f"{HEAD}parameters: {{}}\nmetric: {{name: {metric}}}\n")
+@pytest.mark.parametrize(
+    ("loss", "metric", "goal"),
+    [
+        (loss, f"{part}_{figure}", goal)
+        for loss, cls in LOSSES.items()
+        for part in ("train", "dev")
+        for figure, goal in cls.FIGURES.items()
+    ],
+)
+def test_a_metric_by_name_alone_has_the_goal_of_its_name(
+    load: Any, loss: str, metric: str, goal: str
+) -> None:
+    head = HEAD.replace("mlp", f"mlp, loss: {loss}")
+    short = load(f"{head}parameters: {{}}\nmetric: {metric}\n")
+    long = load(f"{head}parameters: {{}}\nmetric: {{name: {metric}}}\n")
     assert short.metric == long.metric
     assert (short.metric.name, short.goal) == (metric, goal)
+
+
+@pytest.mark.parametrize(("loss", "metric"), [("cross_entropy", "dev_error"), ("mse", "dev_rmse")])
+def test_each_loss_has_its_own_default_metric(load: Any, loss: str, metric: str) -> None:
+    config = load(f"{HEAD.replace('mlp', f'mlp, loss: {loss}')}parameters: {{}}\n")
+    assert (config.metric_name, config.goal) == (metric, "minimize")
 
 
 def test_a_goal_that_is_given_is_taken(load: Any) -> None:

@@ -303,7 +303,8 @@ def test_diverged_trials_rank_last(command: Command, tmp_path: Path) -> None:
     (tmp_path / "mixed.yaml").write_text(mixed)
     done = command("run", "mixed.yaml")
     assert done.returncode == 0, done.stderr
-    statuses = [line.split()[-2] for line in done.stdout.splitlines()[2:] if line.strip()]
+    rows = done.stdout.partition("----")[2].splitlines()[1:]
+    statuses = [line.split()[-2] for line in rows if line.strip()]
     assert set(statuses) == {"complete", "diverged"}
     assert statuses == sorted(statuses)
 

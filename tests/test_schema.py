@@ -154,6 +154,7 @@ def test_only_numbers_have_a_range_in_the_schema() -> None:
     places = {place for place, _ in described(SCHEMA)}
     ranged = {place.split(".")[2] for place in places if place.endswith(".min")}
     words = {"activation", "batch_norm", "optimizer", "decay", "initializer", "dtype"}
+    words |= {"class_weights", "horizontal_flip"}
     assert ranged == {item.name for item in fields(Settings)} - words
 
 

@@ -22,9 +22,10 @@ from hpsearch.config.definitions import (
     Values,
 )
 from hpsearch.config.parameters import read_parameters
-from hpsearch.config.reading import Sections, found
+from hpsearch.config.reading import Sections, found, one_of
 from hpsearch.errors import UserError
 from hpsearch.fields import RUN_NAME
+from hpsearch.nn.losses import LOSSES
 from hpsearch.nn.settings import Settings
 from hpsearch.objectives import OBJECTIVES, Objective
 from hpsearch.objectives.command import Command, check_pattern
@@ -270,6 +271,14 @@ def _metric(sections: Sections, metric: Metric, kind: str, objective: Objective)
             place if place in sections.document.values else (),
             "the config must name the metric that your code reports",
             "Example: metric: {name: accuracy, goal: maximize}",
+        )
+    if known and metric.name is not None and metric.name in set(objective.METRICS) - set(known):
+        figure = metric.name.partition("_")[2]
+        others = [word for word, loss in LOSSES.items() if figure in loss.FIGURES]
+        raise sections.document.error(
+            (*place, "name"),
+            f"metric.name is {metric.name}, which is measured where loss is {' or '.join(others)}",
+            f"Set objective.loss, or choose {one_of([*known])}.",
         )
     if known and metric.name is not None:
         sections.choose((*place, "name"), "metric.name", known)
