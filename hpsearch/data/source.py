@@ -426,6 +426,7 @@ def _from_cache(source: DataSource, key: str) -> tuple[Split, ...] | None:
     try:
         return tuple(_mapped(folder, k, about) for k in range(len(about["splits"])))
     except (OSError, ValueError):
+        cache.discard(folder)
         return None
 
 
