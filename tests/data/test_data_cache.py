@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from data_files import load, source_of, splits
-from hpsearch.data import PARTS, Split, cache, dataset, prepare, source
+from hpsearch.data import PARTS, Split, cache, dataset, prepare, preparing, source
 from hpsearch.errors import DataError
 from hpsearch.seeds import stream
 
@@ -102,7 +102,7 @@ def test_a_worker_that_finds_the_cache_reads_no_source(
     def fail(*_: Any) -> Any:
         raise AssertionError("parsed or hashed again")
 
-    monkeypatch.setattr(source, "read", fail)
+    monkeypatch.setattr(preparing, "read", fail)
     monkeypatch.setattr(source, "fingerprint", fail)
     prepare.cache_clear()
     assert len(prepare(known, stream)[0].train.y) == 45

@@ -184,11 +184,14 @@ def test_files_that_do_not_agree_are_refused(tmp_path: Path, other: str, sentenc
     assert sentence in text
 
 
-def test_tables_and_arrays_cannot_be_mixed(tmp_path: Path) -> None:
+def test_files_of_different_kinds_cannot_be_mixed(tmp_path: Path) -> None:
     write(tmp_path, "a,kind\n1,x\n2,y\n", "train.csv")
     np.savez(tmp_path / "dev.npz", x=np.ones((2, 1)), y=[0, 1])
+    np.save(tmp_path / "dev.npy", np.ones((2, 1)))
+    text, key = refusal({"train": "dev.npz", "dev": "dev.npy"}, None, tmp_path, fractions=())
+    assert key == "source"
     text, key = refusal({"train": "train.csv", "dev": "dev.npz"}, "kind", tmp_path, fractions=())
-    assert "train is a table and dev is an array" in text
+    assert "must be of one kind, but train is train.csv and dev is dev.npz" in text
     assert key == "source"
 
 
