@@ -7,12 +7,16 @@ import shlex
 import shutil
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from conftest import ROOT, Command
-from hpsearch.config import load_config
+from hpsearch.config import config_schema, load_config
+from hpsearch.config.definitions import Data
 from hpsearch.config.reading import section_schema, words
+from hpsearch.data import DATASETS, READERS
 from hpsearch.nn.settings import Settings
+from hpsearch.yamlfile import parse_yaml
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
@@ -76,6 +80,32 @@ def test_every_hyperparameter_is_in_the_trainers_page_with_its_range() -> None:
     page = (ROOT / "docs" / "trainer.md").read_text(encoding="utf-8")
     for name, schema in section_schema(Settings)["properties"].items():
         assert f"| `{name}` | {words(schema)} | " in page
+
+
+DATA_PAGE = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+
+
+def test_every_key_of_data_is_in_its_page_with_its_range() -> None:
+    properties = section_schema(Data)["properties"]
+    for name, schema in properties.items():
+        assert f"| `{name}` | {words(schema)} | " in DATA_PAGE
+    assert len(re.findall(r"^\| `\w+` \| .* \| .* \| .* \|$", DATA_PAGE, re.M)) == len(properties)
+
+
+def test_every_format_and_shipped_set_is_in_the_page_on_data() -> None:
+    for ending in READERS:
+        assert f"`{ending.removesuffix('.gz')}`" in DATA_PAGE
+    for name in DATASETS:
+        assert f"| `{name}` | " in DATA_PAGE
+
+
+def test_every_example_of_the_page_on_data_is_as_the_schema_says() -> None:
+    blocks = re.findall(r"^```yaml\n(.*?)^```", DATA_PAGE, re.MULTILINE | re.DOTALL)
+    assert len(blocks) >= 6
+    for block in blocks:
+        text = f"objective: {{trainer: mlp}}\nparameters: {{}}\n{block}"
+        value = parse_yaml(text.encode(), "data.md").value
+        jsonschema.validate(value, config_schema())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -89,7 +89,8 @@ class Data:
         "share out train and dev together in k folds, each of which is dev once", default=None
     )
     categorical: tuple[str, ...] = doc(
-        "columns whose numbers are names of categories; columns of words are it by themselves",
+        "columns of categories, each of which gets a column of 0 and 1; columns of words are "
+        "categorical by themselves",
         default=(),
     )
     ignore: tuple[str, ...] = doc("columns to leave out", default=())

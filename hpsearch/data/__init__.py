@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from hpsearch.data.dataset import Dataset
 from hpsearch.data.prepared import Examples, Split, split
+from hpsearch.data.preparing import prepare
 from hpsearch.data.readers import READERS, Reader
+from hpsearch.data.reading import read
 from hpsearch.data.shipped import DATASETS, Shipped
-from hpsearch.data.source import DataSource, prepare, read
+from hpsearch.data.source import DataSource
 from hpsearch.data.splitting import PARTS
 
 __all__ = [

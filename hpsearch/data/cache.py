@@ -109,7 +109,10 @@ def opened(key: str) -> tuple[Path, dict[str, Any]] | None:
     try:
         folder = cache_root() / key
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RuntimeError):  # RuntimeError: no home folder
+    except (OSError, RuntimeError):  # RuntimeError: no home folder
+        return None
+    except ValueError:
+        discard(folder)
         return None
     with suppress(OSError):
         os.utime(folder)
@@ -125,11 +128,17 @@ def mapped(path: Path) -> NDArray[Any]:
     return np.asarray(np.load(path, mmap_mode=mode, allow_pickle=False))  # type: ignore[arg-type]
 
 
+def discard(folder: Path) -> None:
+    """Remove a folder: at once gone for all who look for it. Who has it mapped can go on."""
+    doomed = folder.with_name(f".removed-{os.getpid()}-{folder.name.lstrip('.')}")
+    with suppress(OSError):
+        folder.rename(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+
+
 def _remove_unused(root: Path) -> None:
-    """Remove folders that nobody opened for long. Who has them mapped can go on."""
+    """Remove folders that nobody opened for long."""
     for folder in root.iterdir():
         with suppress(OSError):
             if folder.is_dir() and time.time() - folder.stat().st_mtime > UNUSED:
-                doomed = root / f".removed-{folder.name.lstrip('.')}"
-                folder.rename(doomed)  # at once gone for all who look for it
-                shutil.rmtree(doomed, ignore_errors=True)
+                discard(folder)

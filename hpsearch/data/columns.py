@@ -280,7 +280,8 @@ def _is_categorical(column: Column, wanted: Wanted, row: Callable[[int], str], w
         raise DataError(
             f"{where}: column {column.name!r} holds {len(wrong)} different words in {given}"
             " examples; that looks like a name or free text. Put it under data.ignore, or under"
-            " data.categorical if each word is a category"
+            " data.categorical if each word is a category",
+            key="ignore",
         )
     return True
 

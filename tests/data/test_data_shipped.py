@@ -41,6 +41,44 @@ def test_digits_are_the_1797_images_of_the_test_part() -> None:
     assert zero[3].tolist() == [0, 4, 12, 0, 0, 8, 8, 0]
 
 
+GENERATED = [name for name, shipped in DATASETS.items() if shipped.drawn]
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_a_generated_set_is_the_same_on_every_machine(name: str, tmp_path: Path) -> None:
+    assert list(HASHES) == GENERATED
+    assert DATASETS[name].sha256() == DATASETS[name].sha256()
+    assert DATASETS[name].sha256()[:16] == HASHES[name]
+    found = load(name, None, tmp_path)
+    assert found.x.shape == (600, 2)
+    assert len(set(np.bincount(found.y).tolist())) == 1
+    assert len(found.classes) == (3 if name in ("spirals", "blobs") else 2)
+    assert found.image is None
+
+
+HASHES = {
+    "spirals": "06174744a4ccb106",
+    "blobs": "1658a51f1e0cb140",
+    "moons": "01eb979459fce726",
+    "circles": "f95e397c256a69af",
+}
+"""Of the drawn bytes: a run says which data it was measured on."""
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_only_blobs_are_parted_by_straight_lines(name: str, tmp_path: Path) -> None:
+    found = load(name, None, tmp_path)
+    x = np.column_stack([np.ones(600), found.x])
+    hot = np.eye(len(found.classes))[found.y]
+    guess = (x @ np.linalg.lstsq(x, hot, rcond=None)[0]).argmax(axis=1)
+    error = float((guess != found.y).mean())
+    assert (error < 0.1) == (name == "blobs")
+
+
+def test_digits_are_images() -> None:
+    assert load("digits", None, Path()).image == (8, 8, 1)
+
+
 def test_a_shipped_set_takes_no_label(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match="digits is a shipped data set and knows its label"
