@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's two threads would fight for the cores
+
 import subprocess
 import sys
 from collections.abc import Callable

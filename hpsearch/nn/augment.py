@@ -7,7 +7,6 @@ mini-batch are gathered and changed in one pass.
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,23 +21,24 @@ Image = tuple[int, int, int]
 """Height, width and channels of the images that the rows of x are, in that order of axes."""
 
 
-def sources(settings: Settings, image: Image) -> Array:
-    """Return (changes, features) int64: for each change, where each feature is taken from.
+def sources(settings: Settings, image: Image) -> tuple[Array, Array]:
+    """Return where the pixels of a changed image are taken from, apart for rows and columns.
 
     The changes are all shifts by up to `settings.shift` pixels along both axes, and with
     `settings.horizontal_flip` their mirror images. A shifted image's edge is repeated.
+
+    Returns:
+        (ways, height) and (ways, width * channels) int64: for each way to change the rows, where in
+        the flat image a row begins; for each way to change the columns, which place of a row.
     """
     height, width, channels = image
-    places = np.arange(height * width * channels).reshape(image)
-    steps = range(-settings.shift, settings.shift + 1)
-    rows, columns = np.arange(height), np.arange(width)
-    shifted = [
-        places[np.clip(rows - down, 0, height - 1)][:, np.clip(columns - right, 0, width - 1)]
-        for down, right in product(steps, steps)
-    ]
+    steps = np.arange(-settings.shift, settings.shift + 1)[:, None]
+    rows = np.clip(np.arange(height) - steps, 0, height - 1) * (width * channels)
+    columns = np.clip(np.arange(width) - steps, 0, width - 1)
     if settings.horizontal_flip:
-        shifted += [change[:, ::-1] for change in shifted]
-    return np.array([change.ravel() for change in shifted])
+        columns = np.concatenate([columns, columns[:, ::-1]])
+    places = columns[:, :, None] * channels + np.arange(channels)
+    return rows, places.reshape(len(columns), -1)
 
 
 class Augmenter:
@@ -61,7 +61,7 @@ class Augmenter:
                 "horizontal_flip and shift need images: the training set has "
                 f"{x.shape[1]} features, and its images are {image or 'not known'}"
             )
-        self._sources = sources(settings, image)
+        self._rows, self._columns = sources(settings, image)
         self._take = x.reshape(-1).take
         self._rng = rng
 
@@ -70,16 +70,25 @@ class Augmenter:
 
         order: (steps, m). The examples of each step; the rows are to be given one after the other.
         """
-        changes = iter(self._rng.integers(len(self._sources), size=order.shape))
-        sources, take = self._sources.take, self._take
+        changes = zip(
+            self._rng.integers(len(self._rows), size=order.shape),
+            self._rng.integers(len(self._columns), size=order.shape),
+            strict=True,
+        )
+        take_rows, take_columns, take = self._rows.take, self._columns.take, self._take
         m, features = x.shape
-        places, starts = np.empty((m, features), np.int64), np.empty((m, 1), np.int64)
-        first = starts[:, 0]
+        rows = np.empty((m, self._rows.shape[1], 1), np.int64)
+        columns = np.empty((m, 1, self._columns.shape[1]), np.int64)
+        starts, places = np.empty((m, 1), np.int64), np.empty((m, features), np.int64)
+        grid = places.reshape(m, rows.shape[1], columns.shape[2])
 
         def gather(chosen: Array) -> None:
-            sources(next(changes), 0, places, "clip")
-            multiply(chosen, features, first)
-            add(places, starts, places)
+            down, right = next(changes)
+            take_rows(down, 0, rows[:, :, 0], "clip")
+            take_columns(right, 0, columns[:, 0], "clip")
+            multiply(chosen[:, None], features, starts)
+            add(rows[:, :, 0], starts, rows[:, :, 0])
+            add(rows, columns, grid)
             take(places, None, x, "clip")
 
         return gather

@@ -151,6 +151,11 @@ class CrossEntropy:
     def check(self, y: Array, name: str) -> Array:
         """Return the labels as integers."""
         labels = sparse(y)
+        if y.ndim == 2 and y.shape[1] != self.outputs:
+            raise ValueError(
+                f"one-hot labels of the {name} set have {y.shape[1]} columns for {self.outputs} "
+                "classes"
+            )
         if labels.min(initial=0) < 0 or labels.max(initial=0) >= self.outputs:
             raise ValueError(
                 f"labels of the {name} set lie in [{labels.min()}, {labels.max()}], "
@@ -262,9 +267,9 @@ class SquaredError:
 
     def check(self, y: Array, name: str) -> Array:
         """Return y as it is: (m,) floats."""
-        if y.ndim != 1 or y.dtype.kind != "f":
+        if y.ndim != 1 or y.dtype.kind != "f" or not np.isfinite(y).all():
             raise ValueError(
-                f"the {name} set needs one real number per example: "
+                f"the {name} set needs one real number per example, all finite: "
                 f"got {y.dtype} of shape {y.shape}"
             )
         return y
@@ -291,7 +296,8 @@ class SquaredError:
             np.concatenate(parts).astype(np.float64) for parts in zip(*pairs, strict=True)
         )
         errors = outputs - y
-        squared, variance = float(np.mean(errors**2)), float(np.var(y))
+        squared = float(np.mean(errors**2))
+        variance = float(np.var(y)) if y.min() < y.max() else 0.0  # a mean may be rounded
         return {
             "loss": squared,
             "rmse": math.sqrt(squared),

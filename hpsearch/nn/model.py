@@ -215,8 +215,9 @@ class Network:
             raise ValueError(f"the network takes {self.sizes[0]} inputs, got x of shape {x.shape}")
         *hidden, (w_last, b_last) = self._folded()
         last_transposed, b_column = w_last.T, b_last[:, None]
-        space = np.empty((2, BLOCK * max(self._hidden, default=0)), self.dtype)
-        logits = np.empty(len(b_last) * BLOCK, self.dtype)
+        block = min(BLOCK, len(x))
+        space = np.empty((2, block * max(self._hidden, default=0)), self.dtype)
+        logits = np.empty(len(b_last) * block, self.dtype)
         for start in range(0, len(x), BLOCK):
             a = np.asarray(x[start : start + BLOCK], self.dtype)
             rows = len(a)

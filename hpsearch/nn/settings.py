@@ -14,7 +14,7 @@ from hpsearch.nn.optimizers import OPTIMIZERS
 from hpsearch.nn.schedules import SCHEDULES
 
 Units = Annotated[int, Ge(1), Le(100_000)]
-Probability = Annotated[float, Gt(0), Le(1)]
+Share = Annotated[float, Ge(0.001), Le(1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,13 +65,13 @@ class Settings:
         default=None,
     )
     decay_epochs: Annotated[int, Ge(1)] = doc("epochs on each step of staircase", default=10)
-    clip_norm: Annotated[float, Gt(0)] | None = doc(
+    clip_norm: Annotated[float, Ge(1e-30)] | None = doc(
         "a gradient whose norm is larger is shortened to it", default=None
     )
     l2: Annotated[float, Ge(0)] = doc(
         "λ of λ / (2m) Σ ||W||², m the size of the training set", default=0.0
     )
-    keep_prob: Probability | Annotated[tuple[Probability, ...], MinLen(1)] = doc(
+    keep_prob: Share | Annotated[tuple[Share, ...], MinLen(1)] = doc(
         "share of hidden units that dropout keeps: one number for all layers, or a list with one "
         "per hidden layer; 1 is no dropout",
         default=1.0,
@@ -126,10 +126,10 @@ class Settings:
             ValueError: `keep_prob` lists another number of layers than there are.
         """
         layers = len(self.widths)
-        if not isinstance(self.keep_prob, tuple):
+        if isinstance(self.keep_prob, int | float):
             return (self.keep_prob,) * layers
         if len(self.keep_prob) != layers:
             raise ValueError(
                 f"keep_prob lists {len(self.keep_prob)} layers, but there are {layers} hidden ones"
             )
-        return self.keep_prob
+        return tuple(self.keep_prob)

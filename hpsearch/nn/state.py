@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 ARRAYS = ("parameters", "averages", "moments")
+REST = ("epochs", "averaged", "taken", "rng")
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
@@ -19,7 +19,7 @@ def save_state(path: Path, state: Mapping[str, Any]) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    rest = {name: value for name, value in state.items() if name not in ARRAYS}
+    rest = {name: state[name] for name in REST}
     with path.open("wb") as file:
         np.savez(
             file, **{name: state[name] for name in ARRAYS}, rest=np.array(json.dumps(rest))
@@ -33,9 +33,11 @@ def load_state(path: Path) -> dict[str, Any]:
         OSError: the file cannot be read.
         ValueError: it is damaged, or is no state of a training.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
+    with path.open("rb") as file:
+        try:
+            archive = np.load(file, allow_pickle=False)
             arrays = {name: archive[name] for name in ARRAYS}
-            return {**arrays, **json.loads(str(archive["rest"]))}
-    except (KeyError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is no saved state of a training: {error}") from None
+            rest = dict(json.loads(str(archive["rest"])))
+            return {**arrays, **{name: rest[name] for name in REST}}
+        except Exception as error:  # zipfile, NumPy and json raise a dozen kinds for damaged bytes
+            raise ValueError(f"{path} is no saved state of a training: {error}") from None

@@ -17,11 +17,9 @@ from hpsearch.nn.optimizers import Optimizer
 from hpsearch.nn.schedules import learning_rate
 from hpsearch.nn.settings import Settings
 
-STRETCH = 500
-"""Steps between two bookkeepings; bounds the tables of a long epoch."""
-
-FLUSH = 100
-"""Steps between two removals of moments that are about to become denormal."""
+STRETCH = 100
+"""Steps between two bookkeepings. Bounds the tables of a long epoch, and no moment becomes denormal
+in between; see `Optimizer.flush`."""
 
 TARGETS = 2**20
 """Numbers in a stretch's table of targets: with many classes a stretch is shorter."""
@@ -70,28 +68,35 @@ def train(trainer: Trainer, dev: Examples) -> Generator[Epoch, None, Epoch]:
     without a lower dev error (dev loss for regression) as `early_stopping` says, and the network
     goes back to the best epoch, the earliest of equal ones. Whoever consumes the epochs may end
     sooner: budgets and time limits are not known here. A training that diverges yields the epoch
-    with the loss that is not finite, and ends.
+    with the loss that is not finite, and ends. A restored trainer goes on from its epoch; early
+    stopping then knows only the epochs that it sees.
 
     Raises:
         ValueError: When the first epoch is asked for: as `Trainer`, for dev.
     """
     patience, judge = trainer.settings.early_stopping, trainer.loss.judge
     dev = trainer.checked(dev, "dev")
+
+    def figures() -> Epoch:
+        return Epoch(trainer.epochs, trainer.evaluate(trainer.examples), trainer.evaluate(dev))
+
     best: Epoch | None = None
-    while True:
+    while trainer.epochs < trainer.settings.epochs:
         trainer.run_epoch()
-        now = Epoch(trainer.epochs, trainer.evaluate(trainer.examples), trainer.evaluate(dev))
+        now = figures()
         yield now
-        ended = trainer.epochs >= trainer.settings.epochs
-        if not now.finite or (patience is None and ended):
+        if not now.finite:
             return now
         if patience is None:
             continue
         if best is None or now.dev[judge] < best.dev[judge]:
             best, state = now, trainer.state()
-        if ended or now.epoch - best.epoch >= patience:
-            trainer.restore(state)
-            return best
+        if now.epoch - best.epoch >= patience:
+            break
+    if best is None:
+        return figures()
+    trainer.restore(state)
+    return best
 
 
 class Trainer:
@@ -166,7 +171,7 @@ class Trainer:
                     length = min(self._stretch, count - start)
                     rows = order[shown : shown + length * m].reshape(length, m)
                     self._run(batch, rows, constants[steps : steps + length])
-                    if (taken + steps) // FLUSH < (taken + steps + length) // FLUSH:
+                    if (taken + steps) // STRETCH < (taken + steps + length) // STRETCH:
                         self.optimizer.flush()
                     shown += length * m
                     steps += length

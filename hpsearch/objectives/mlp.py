@@ -76,7 +76,8 @@ class MLP:
 
     def settings(self, params: Params) -> Settings:
         """Merge a trial's parameters with the constants and the defaults."""
-        return Settings(**{**self.constants, **params})
+        given = {**self.constants, **params}
+        return Settings(**{name: frozen(value) for name, value in given.items()})
 
     def epochs(self, params: Params) -> int:
         """Return the number of epochs of a trial."""
