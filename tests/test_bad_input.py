@@ -456,6 +456,7 @@ BAD = [
     data("{source: wine.csv, label: cultivar, image: [3, 4]}", 50, "[3, 4]", "an example has 13"),
     data("{source: moons, ignore: [x_0]}", 31, "[x_0]", "has no columns to name. Remove `ignore`"),
     data("{source: moons, label: y}", 30, "y", "moons is a shipped data set", "Remove `label: y`"),
+    data("{source: digits, cv: 5}", 24, "cv", "unknown key 'cv'", "hpsearch calls it 'folds'."),
     objective("{trainer: mlp, loss: mae}", 33, "mae", "must be one of cross_entropy, mse"),
     data("{source: digits, split: {train: 0.8}}", 24, "split", "data.split needs the key 'dev'"),
     data("{source: digits, split: 0.8}", 31, "0.8", "data.split must be a mapping, found 0.8"),

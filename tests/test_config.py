@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -433,6 +434,90 @@ def test_a_range_written_at_full_precision_loads_exactly_and_bounds_every_trial(
     assert (axis.scale.min, axis.scale.max) == (low, high)
     trial = suggest(config, [], number)
     assert low <= trial.params["learning_rate"] <= high
+
+
+# Data
+
+FULL = {"train": 0.6, "dev": 0.2, "test": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("data", "fractions"),
+    [
+        ("{source: digits}", FULL),
+        ("{source: digits, split: {train: 0.7, dev: 0.3}}", {"train": 0.7, "dev": 0.3, "test": 0}),
+        ("{source: digits, split: {train: 9, dev: 8}}", {"train": 9, "dev": 8, "test": 0}),
+        ("{source: digits, folds: 3}", FULL),
+        (
+            "{source: digits, folds: 3, split: {train: 0.9, test: 0.1}}",
+            {"train": 0.9, "dev": 0, "test": 0.1},
+        ),
+        ("{source: {train: a.csv}}", {"train": 0.8, "dev": 0.2}),
+        ("{source: {train: a.csv, test: b.csv}}", {"train": 0.8, "dev": 0.2}),
+        ("{source: {train: a.csv, dev: b.csv}}", {}),
+        ("{source: {train: a.csv, dev: b.csv, test: c.csv}}", {}),
+        ("{source: {train: a.csv, test: b.csv}, folds: 4}", {}),
+        (
+            "{source: {train: a.csv, dev: b.csv}, split: {train: 0.7, test: 0.3}}",
+            {"train": 0.7, "test": 0.3},
+        ),
+        (
+            "{source: {train: a.csv, test: b.csv}, split: {train: 50, dev: 7}}",
+            {"train": 50, "dev": 7},
+        ),
+    ],
+)
+def test_what_each_part_gets_of_the_file_that_is_shared_out(
+    load: Any, data: str, fractions: dict[str, float]
+) -> None:
+    text = f"objective: {{trainer: mlp}}\ndata: {data}\nparameters: {{}}\n"
+    source = load(text).objective.data
+    assert dict(source.fractions) == fractions
+    own = {type(share) for _, share in source.fractions if share}
+    assert len(own) <= 1
+    written = dump(source.section(str))
+    again = load(f"objective: {{trainer: mlp}}\ndata: {written}\nparameters: {{}}\n")
+    assert again.objective.data.identity() == source.identity()
+
+
+def test_keys_at_their_defaults_are_not_in_the_identity(load: Any) -> None:
+    plain = load(f"{HEAD}parameters: {{}}\n").identity()
+    assert plain["objective"] == {"trainer": "mlp"}
+    assert set(plain["data"]) == {"sha256", "label", "split", "seed"}
+    written = (
+        "objective: {trainer: mlp, loss: cross_entropy}\n"
+        "data: {source: digits, stratify: true, categorical: [], ignore: [], missing: refuse}\n"
+        "parameters: {}\n"
+    )
+    assert load(written).identity() == plain
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "stratify: false",
+        "folds: 3",
+        "ignore: [a]",
+        "categorical: [a]",
+        "missing: median",
+        "image: [4, 16]",
+        "seed: 3",
+        "split: {train: 0.5, dev: 0.5}",
+    ],
+)
+def test_every_key_that_changes_the_numbers_is_in_the_identity(load: Any, key: str) -> None:
+    plain = load(f"{HEAD}parameters: {{}}\n").identity()
+    other = load(f"{HEAD.replace('digits', f'digits, {key}')}parameters: {{}}\n")
+    assert other.identity() != plain
+    assert json.loads(json.dumps(other.identity())) == other.identity()
+
+
+def test_regression_is_in_the_identity_and_reaches_the_worker(load: Any) -> None:
+    objective = load(f"{HEAD.replace('mlp', 'mlp, loss: mse')}parameters: {{}}\n").objective
+    assert (objective.loss, objective.data.regression) == ("mse", True)
+    assert objective.identity()["objective"] == {"trainer": "mlp", "loss": "mse"}
+    assert objective.section(Path()) == {"trainer": "mlp", "loss": "mse"}
+    assert MLP.from_spec(json.loads(json.dumps(objective.spec()))) == objective
 
 
 # Traps: allowed, but probably not meant

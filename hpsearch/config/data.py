@@ -76,7 +76,9 @@ def _fractions(sections: Sections, data: Data) -> dict[str, float]:
     elif files:
         needs_dev = "dev" not in own and data.folds is None
         return dict(ALONE) if needs_dev else {}
-    shares = {part: share for part, share in asdict(data.split).items() if part not in own}
+    shares = asdict(data.split)
+    if files:
+        shares = {part: share for part, share in shares.items() if share and part not in own}
     counts = isinstance(data.split.train, int)
     return {part: (share or 0) if counts else float(share or 0) for part, share in shares.items()}
 

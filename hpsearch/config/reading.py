@@ -68,6 +68,16 @@ OTHER_TOOLS_WORDS = {
     "valid": "dev",
     "validation": "dev",
     "val": "dev",
+    "cv": "folds",
+    "k_folds": "folds",
+    "n_splits": "folds",
+    "exclude": "ignore",
+    "drop": "ignore",
+    "na": "missing",
+    "fillna": "missing",
+    "image_shape": "image",
+    "loss_function": "loss",
+    "mean_squared_error": "mse",
 }
 """What other tools call a thing -> what it is called here."""
 

@@ -5,7 +5,7 @@ Everything runs in chunks of rows, so that data on the disk are never loaded who
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,11 +101,6 @@ class Normaliser:
     fill: Array | None
     inputs: Statistics
 
-    def raw(self, rows: Positions) -> Array:
-        """Return the examples in their own units, missing values filled in."""
-        x = self.dataset.take(rows)
-        return x if self.fill is None else np.where(np.isnan(x), self.fill, x)
-
     def blocks(self, rows: Positions, part: str) -> Iterator[NDArray[np.float32]]:
         """Yield the examples normalised, (k, n) at a time.
 
@@ -113,7 +108,7 @@ class Normaliser:
             DataError: A value lies absurdly far from the training examples.
         """
         for some in chunks(rows, len(self.dataset.features)):
-            raw = self.raw(some)
+            raw = _filled(self.dataset, self.fill, some)
             z = self.inputs.normalised(raw)
             near = np.abs(z) <= FARTHEST
             if not near.all():
@@ -126,19 +121,35 @@ class Normaliser:
                 )
             yield z.astype(np.float32)
 
-    def notes(self) -> tuple[str, ...]:
-        """Say which columns, or channels of an image, tell nothing."""
-        names, what = self.dataset.features, "column"
+    def notes(self, others: Iterable[NDArray[np.float32]]) -> tuple[str, ...]:
+        """Say which columns, or channels of an image, tell nothing.
+
+        others: The parts that were not learned from, normalised.
+        """
         constant = self.inputs.constant
+        if not constant.any():
+            return ()
+        varies = np.zeros(len(constant), bool)
+        for x in others:
+            for some in chunks(np.arange(len(x)), len(constant)):
+                varies[(x[some[0] : some[-1] + 1] != 0).any(axis=0)] = True
+        names, what = self.dataset.features, "column"
         if self.dataset.image is not None:
             channels = self.dataset.image[2]
             names, what = tuple(map(str, range(channels))), "channel"
             constant = constant[:channels]
-        found = [names[j] for j in np.flatnonzero(constant)]
-        if not found:
-            return ()
-        verb = f"{what} becomes" if len(found) == 1 else f"{what}s become"
-        return (f"{len(found)} constant {verb} 0: {listed(found)}",)
+            varies = np.logical_or.reduce(varies.reshape(-1, channels))
+        notes = []
+        if found := [names[j] for j in np.flatnonzero(constant & ~varies)]:
+            verb = f"{what} becomes" if len(found) == 1 else f"{what}s become"
+            notes.append(f"{len(found)} constant {verb} 0: {listed(found)}")
+        if found := [names[j] for j in np.flatnonzero(constant & varies)]:
+            verb = f"{what} is" if len(found) == 1 else f"{what}s are"
+            notes.append(
+                f"{len(found)} {verb} constant in the training part alone, which learns nothing"
+                f" there: {listed(found)}"
+            )
+        return tuple(notes)
 
 
 def fitted(dataset: Dataset, train: Positions, used: Positions) -> Normaliser:
@@ -157,13 +168,18 @@ def fitted(dataset: Dataset, train: Positions, used: Positions) -> Normaliser:
     n = len(dataset.features)
     columns = n if dataset.image is None else dataset.image[2]
     fill = _fill(dataset, train, used) if dataset.missing else None
-    plain = Normaliser(dataset, fill, Statistics(*[np.empty(0)] * 2, *[np.empty(0, int)] * 2))  # type: ignore[arg-type]
 
     def blocks() -> Iterator[Array]:
         for some in chunks(train, n):
-            yield plain.raw(some).reshape(-1, columns)
+            yield _filled(dataset, fill, some).reshape(-1, columns)
 
     return Normaliser(dataset, fill, statistics(blocks).repeated(n // columns))
+
+
+def _filled(dataset: Dataset, fill: Array | None, rows: Positions) -> Array:
+    """Return examples in their own units, (k, n), missing values filled in."""
+    x = dataset.take(rows)
+    return x if fill is None else np.where(np.isnan(x), fill, x)
 
 
 def _fill(dataset: Dataset, train: Positions, used: Positions) -> Array | None:

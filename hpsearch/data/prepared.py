@@ -90,7 +90,11 @@ def prepared(
         classes=dataset.classes,
         image=dataset.image,
         target=None if target is None else (float(target.mean[0]), float(target.std[0])),
-        notes=(*notes, *notes_on(dataset, rows), *normaliser.notes()),
+        notes=(
+            *notes,
+            *notes_on(dataset, rows),
+            *normaliser.notes([parts["dev"].x, parts["test"].x]),
+        ),
     )
 
 

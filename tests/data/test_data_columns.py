@@ -200,3 +200,15 @@ def test_constant_columns_become_0_and_are_said_once(tmp_path: Path) -> None:
     (split,) = splits(write(tmp_path, "a,b,c,kind\n" + rows), "kind", tmp_path)
     assert split.notes == ("2 constant columns become 0: b, c",)
     assert not split.train.x[:, 1:].any()
+
+
+def test_a_category_that_only_dev_has_is_kept_and_noted(tmp_path: Path) -> None:
+    write(tmp_path, "a,colour,kind\n1,red,x\n2,blue,y\n", "train.csv")
+    write(tmp_path, "a,colour,kind\n3,green,y\n4,red,x\n", "dev.csv")
+    (split,) = splits({"train": "train.csv", "dev": "dev.csv"}, "kind", tmp_path, fractions=())
+    green = split.features.index("colour=green")
+    assert split.train.x[:, green].tolist() == [0, 0]
+    assert split.dev.x[:, green].tolist() == [1, 0]
+    assert split.notes == (
+        "1 column is constant in the training part alone, which learns nothing there: colour=green",
+    )
