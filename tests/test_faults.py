@@ -27,6 +27,7 @@ parameters:
   learning_rate: {scale: log, min: 1e-4, max: 1}
   hidden_units: {type: int, min: 16, max: 64}
 budget: {trials: 40}
+trial: {retries: 3}
 """
 
 Start = Callable[..., "subprocess.Popen[str]"]
