@@ -131,6 +131,8 @@ def _differences(old: Any, new: Any, place: str = "") -> Iterator[str]:
             inner = f"{place}.{key}".lstrip(".")
             if inner == "data.sha256" and old.get(key) != new.get(key):
                 yield "the data file has changed since the run began"
+            elif inner == "objective.numbers" and old.get(key) != new.get(key):
+                yield "this version of hpsearch computes other numbers than the one it began with"
             elif inner != "order" or old.get("parameters") == new.get("parameters"):
                 yield from _differences(old.get(key), new.get(key), inner)
     elif old != new:

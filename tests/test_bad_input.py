@@ -353,7 +353,12 @@ BAD = [
     rate(".inf", 18, ".inf", "not a finite number"),
     more("seed: 0xff", 7, "0xff", "\nWrite 255."),
     # Settings that clash
-    batch("2000", 3, "batch_size", "batch_size can be 2000, but the training set has 1078"),
+    batch(
+        "2000",
+        3,
+        "batch_size",
+        "can be 2000, but the training set has 1078 examples: set it to",
+    ),
     batch("9" * 20, 3, "batch_size", "but the training set has 1078 examples"),
     batch("{type: int, min: 2, max: 1079}", 3, "batch_size", "can be 1079, but the training set"),
     batch("1", 3, "batch_size", "batch_size can be 1 while batch_norm is true"),
@@ -363,7 +368,7 @@ BAD = [
         "layers: 3",
         place="4:3",
         token="hidden_units",
-        says=("hidden_units lists 2 layers, but layers can be 3",),
+        says=("hidden_units lists 2 layers, but layers is 3",),
     ),
     params(
         "epochs: 3",

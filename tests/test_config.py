@@ -14,7 +14,7 @@ from hpsearch.config import Config, allowed, load_config, traps
 from hpsearch.errors import UserError
 from hpsearch.fields import seconds
 from hpsearch.nn.losses import LOSSES
-from hpsearch.objectives.mlp import MLP
+from hpsearch.objectives.mlp import MLP, NUMBERS
 from hpsearch.scales import Integer, Linear, Log, OneMinusLog, Real
 from hpsearch.search import suggest
 from hpsearch.space import Choice
@@ -482,7 +482,7 @@ def test_what_each_part_gets_of_the_file_that_is_shared_out(
 
 def test_keys_at_their_defaults_are_not_in_the_identity(load: Any) -> None:
     plain = load(f"{HEAD}parameters: {{}}\n").identity()
-    assert plain["objective"] == {"trainer": "mlp"}
+    assert plain["objective"] == {"trainer": "mlp", "numbers": NUMBERS}
     assert set(plain["data"]) == {"sha256", "label", "split", "seed"}
     written = (
         "objective: {trainer: mlp, loss: cross_entropy}\n"
@@ -515,7 +515,8 @@ def test_every_key_that_changes_the_numbers_is_in_the_identity(load: Any, key: s
 def test_regression_is_in_the_identity_and_reaches_the_worker(load: Any) -> None:
     objective = load(f"{HEAD.replace('mlp', 'mlp, loss: mse')}parameters: {{}}\n").objective
     assert (objective.loss, objective.data.regression) == ("mse", True)
-    assert objective.identity()["objective"] == {"trainer": "mlp", "loss": "mse"}
+    told = objective.identity()["objective"]
+    assert told == {"trainer": "mlp", "loss": "mse", "numbers": NUMBERS}
     assert objective.section(Path()) == {"trainer": "mlp", "loss": "mse"}
     assert MLP.from_spec(json.loads(json.dumps(objective.spec()))) == objective
 

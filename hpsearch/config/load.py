@@ -152,7 +152,7 @@ def build_config(
     objective: Objective
     if data is not None:
         assert isinstance(own, NetworkSection)
-        source = data_source(sections, data, folder, seed, regression=own.loss == "mse")
+        source = data_source(sections, data, folder, seed, regression=LOSSES[own.loss].REGRESSION)
         objective = MLP(constants, read_data(document, source) if with_data else source, own.loss)
     elif "data" in top:
         raise document.error(
@@ -272,12 +272,10 @@ def _metric(sections: Sections, metric: Metric, kind: str, objective: Objective)
             "the config must name the metric that your code reports",
             "Example: metric: {name: accuracy, goal: maximize}",
         )
-    if known and metric.name is not None and metric.name in set(objective.METRICS) - set(known):
-        figure = metric.name.partition("_")[2]
-        others = [word for word, loss in LOSSES.items() if figure in loss.FIGURES]
+    if metric.name in objective.METRICS and metric.name not in known:
         raise sections.document.error(
             (*place, "name"),
-            f"metric.name is {metric.name}, which is measured where loss is {' or '.join(others)}",
+            f"metric.name is {metric.name}, which is not measured with this loss",
             f"Set objective.loss, or choose {one_of([*known])}.",
         )
     if known and metric.name is not None:

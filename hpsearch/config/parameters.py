@@ -47,7 +47,7 @@ def read_parameters(sections: Sections, settings: Settings) -> tuple[dict[str, A
                 at_key=True,
             )
         if not isinstance(value, dict):
-            if isinstance(value, list) and settings is not None and name != "hidden_units":
+            if isinstance(value, list) and settings is not None and not _takes_list(settings, name):
                 raise sections.document.error(
                     place,
                     f"parameters.{name} is a list",
@@ -67,6 +67,12 @@ def read_parameters(sections: Sections, settings: Settings) -> tuple[dict[str, A
         else:
             axes[name] = _range(sections, settings, place, name)
     return axes, constants
+
+
+def _takes_list(settings: type, name: str) -> bool:
+    """Tell whether a hyperparameter may be a list, one number per layer or class."""
+    schema = section_schema(settings)["properties"][name]
+    return any(part.get("type") == "array" for part in [schema, *schema.get("anyOf", [])])
 
 
 def _refuse_mixture(sections: Sections, place: Place, given: Collection[str]) -> None:

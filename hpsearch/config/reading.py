@@ -57,6 +57,18 @@ OTHER_TOOLS_WORDS = {
     "n_epochs": "epochs",
     "num_layers": "layers",
     "weight_decay": "l2",
+    "dropout": "keep_prob",
+    "dropout_rate": "keep_prob",
+    "class_weight": "class_weights",
+    "gradient_clip": "clip_norm",
+    "gradient_clip_val": "clip_norm",
+    "max_grad_norm": "clip_norm",
+    "clipnorm": "clip_norm",
+    "warmup_epochs": "warmup",
+    "scheduler": "decay",
+    "lr_scheduler": "decay",
+    "smoothing": "label_smoothing",
+    "cross_validation": "folds",
     "sgd": "gradient_descent",
     "integer": "int",
     "real": "float",
@@ -80,6 +92,13 @@ OTHER_TOOLS_WORDS = {
     "mean_squared_error": "mse",
 }
 """What other tools call a thing -> what it is called here."""
+
+
+REMARKS = {
+    **dict.fromkeys(["dropout", "dropout_rate"], " (1 - dropout, the share that is kept)"),
+    "weight_decay": " (λ of λ / (2m) Σ ||W||²: weight_decay times the size of the training set)",
+}
+"""What to mind about one of the words of other tools, whose values mean something else here."""
 
 
 @cache
@@ -255,7 +274,7 @@ class Sections:
         before, colon, after = key.partition(":")
         first = key.split(" ")[0]
         if ours and (ours in known or "." in ours or len(place) == 1):
-            hint = f"hpsearch calls it '{ours}'. {hint}"
+            hint = f"hpsearch calls it '{ours}'{REMARKS.get(key, '')}. {hint}"
         elif key in self.homes:
             other = f" Or did you mean '{meant}'?" if meant else ""
             hint = f"It belongs {self.homes[key]}.{other} {hint}"

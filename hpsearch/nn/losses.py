@@ -30,8 +30,11 @@ class Loss(Protocol):
     FIGURES: ClassVar[Mapping[str, str]]
     """What `measure` reports, and whether to minimize or maximize it; what people ask first."""
 
-    IN_UNITS: ClassVar[tuple[str, ...]]
+    IN_UNIT_OF_Y: ClassVar[tuple[str, ...]]
     """Those of the figures that are in the unit of y."""
+
+    REGRESSION: ClassVar[bool]
+    """Whether y are real numbers, not classes."""
 
     outputs: int
     """How many outputs the network needs."""
@@ -139,7 +142,8 @@ class CrossEntropy:
         "accuracy": "maximize",
         "macro_f1": "maximize",
     }
-    IN_UNITS: ClassVar[tuple[str, ...]] = ()
+    IN_UNIT_OF_Y: ClassVar[tuple[str, ...]] = ()
+    REGRESSION: ClassVar[bool] = False
     judge = "error"
 
     def __init__(self, settings: Settings, y: Array, classes: int) -> None:
@@ -257,7 +261,8 @@ class SquaredError:
         "r2": "maximize",
         "loss": "minimize",
     }
-    IN_UNITS: ClassVar[tuple[str, ...]] = ("rmse", "mae")
+    IN_UNIT_OF_Y: ClassVar[tuple[str, ...]] = ("rmse", "mae")
+    REGRESSION: ClassVar[bool] = True
     outputs = 1
     judge = "loss"
 

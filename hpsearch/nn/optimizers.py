@@ -278,6 +278,8 @@ def _l2(w: Array, g: Array, scratch: Array, decay: float) -> Step:
 def _clip(g: Array, limit: float) -> Step:
     """Return the step that shortens the gradient to the norm `limit` where it is longer.
 
+    A norm whose square is beyond the dtype (1.8e19 for float32) is infinite: that step is left out.
+
     Source: Pascanu et al. 2013, arXiv:1211.5063, algorithm 1.
     """
     longest, factor = np.array(limit, g.dtype), np.empty((), g.dtype)

@@ -44,7 +44,9 @@ class Settings:
         default=0.9,
     )
     optimizer: Annotated[str, OneOf(OPTIMIZERS)] = doc("the update rule", default="adam")
-    learning_rate: Annotated[float, Gt(0)] = doc("step size α of the first epoch", default=1e-3)
+    learning_rate: Annotated[float, Gt(0)] = doc(
+        "step size α, before warm-up and decay", default=1e-3
+    )
     momentum: Annotated[float, Ge(0), Lt(1)] = doc(
         "β of momentum, β₁ of Adam: the average looks back over 1 / (1 - β) steps", default=0.9
     )
@@ -65,7 +67,7 @@ class Settings:
         default=None,
     )
     decay_epochs: Annotated[int, Ge(1)] = doc("epochs on each step of staircase", default=10)
-    clip_norm: Annotated[float, Ge(1e-30)] | None = doc(
+    clip_norm: Annotated[float, Ge(1e-30), Le(1e30)] | None = doc(
         "a gradient whose norm is larger is shortened to it", default=None
     )
     l2: Annotated[float, Ge(0)] = doc(
@@ -85,7 +87,7 @@ class Settings:
     )
     class_weights: (
         Annotated[str, OneOf(("none", "balanced"))]
-        | Annotated[tuple[Annotated[float, Gt(0)], ...], MinLen(2)]
+        | Annotated[tuple[Annotated[float, Ge(1e-6), Le(1e6)], ...], MinLen(2)]
     ) = doc(
         "how much each class counts: balanced counts rare ones more, or a list with one number "
         "per class, in the order of the classes",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,8 +18,8 @@ from hpsearch.nn.schedules import learning_rate
 from hpsearch.nn.settings import Settings
 
 STRETCH = 100
-"""Steps between two bookkeepings. Bounds the tables of a long epoch, and no moment becomes denormal
-in between; see `Optimizer.flush`."""
+"""Steps between two bookkeepings. Bounds the tables of a long epoch; with β from 0.7 on no moment
+becomes denormal in between, see `Optimizer.flush`."""
 
 TARGETS = 2**20
 """Numbers in a stretch's table of targets: with many classes a stretch is shorter."""
@@ -28,8 +28,8 @@ TARGETS = 2**20
 class Examples(NamedTuple):
     """A data set: x: (m, n) floats, already normalised; y: (m,) labels from 0, or real numbers.
 
-    Labels may also be one-hot, (m, classes). x may be mapped from a file: it is only read, a
-    mini-batch at a time.
+    Labels may also be one-hot, (m, classes). x may be mapped from a file: in the training's dtype
+    it is only read, a mini-batch at a time; in another it is copied whole.
     """
 
     x: Array
@@ -68,35 +68,34 @@ def train(trainer: Trainer, dev: Examples) -> Generator[Epoch, None, Epoch]:
     without a lower dev error (dev loss for regression) as `early_stopping` says, and the network
     goes back to the best epoch, the earliest of equal ones. Whoever consumes the epochs may end
     sooner: budgets and time limits are not known here. A training that diverges yields the epoch
-    with the loss that is not finite, and ends. A restored trainer goes on from its epoch; early
-    stopping then knows only the epochs that it sees.
+    with the loss that is not finite, and ends. A restored trainer goes on from its epoch.
 
     Raises:
         ValueError: When the first epoch is asked for: as `Trainer`, for dev.
     """
     patience, judge = trainer.settings.early_stopping, trainer.loss.judge
     dev = trainer.checked(dev, "dev")
-
-    def figures() -> Epoch:
-        return Epoch(trainer.epochs, trainer.evaluate(trainer.examples), trainer.evaluate(dev))
-
-    best: Epoch | None = None
-    while trainer.epochs < trainer.settings.epochs:
+    now: Epoch | None = None
+    while trainer.epochs < trainer.settings.epochs and not _waited(trainer, patience):
         trainer.run_epoch()
-        now = figures()
+        now = trainer.figures(dev)
+        if patience and (trainer.best is None or now.dev[judge] < trainer.best[0].dev[judge]):
+            trainer.best = now, trainer.state() | {"best": None}
         yield now
         if not now.finite:
             return now
-        if patience is None:
-            continue
-        if best is None or now.dev[judge] < best.dev[judge]:
-            best, state = now, trainer.state()
-        if now.epoch - best.epoch >= patience:
-            break
-    if best is None:
-        return figures()
+    if trainer.best is None:
+        return now or trainer.figures(dev)
+    best, state = trainer.best
     trainer.restore(state)
     return best
+
+
+def _waited(trainer: Trainer, patience: int | None) -> bool:
+    """Tell whether there were as many epochs without a better one as early stopping waits for."""
+    if patience is None or trainer.best is None:
+        return False
+    return trainer.epochs - trainer.best[0].epoch >= patience
 
 
 class Trainer:
@@ -119,6 +118,7 @@ class Trainer:
         loss: What it is trained to lower and measured by.
         examples: The training set in the training's dtype, copied only if it was in another.
         epochs: How many were run.
+        best: The best epoch so far and the state after it, where `train` stops early.
     """
 
     def __init__(
@@ -134,6 +134,7 @@ class Trainer:
         _check_lengths(examples, "training")
         self.settings = settings
         self.epochs = 0
+        self.best: tuple[Epoch, dict[str, Any]] | None = None
         self._rng = rng
         with np.errstate(all="ignore"):
             self.loss = LOSSES[loss](settings, examples.y, classes)
@@ -205,7 +206,10 @@ class Trainer:
         return gather
 
     def state(self) -> dict[str, Any]:
-        """Copy all that the next epoch depends on, apart from settings and examples."""
+        """Copy all that the next epoch depends on, apart from settings and examples.
+
+        Early stopping's best epoch is `best`: its figures and its own state, or None.
+        """
         return {
             "epochs": self.epochs,
             "parameters": self.network.parameters.copy(),
@@ -214,20 +218,40 @@ class Trainer:
             "moments": self.optimizer.moments.copy(),
             "taken": self.optimizer.taken,
             "rng": self._rng.bit_generator.state,
+            "best": None if self.best is None else (asdict(self.best[0]), self.best[1]),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go back to a `state`: training continues from there bit for bit.
 
         The settings may have changed since, but not the network's shape or the optimizer.
+
+        Raises:
+            ValueError: the state is of another network or optimizer; nothing was changed.
         """
+        arrays = {
+            "parameters": self.network.parameters,
+            "averages": self.network.averages,
+            "moments": self.optimizer.moments,
+        }
+        for name, array in arrays.items():
+            if state[name].shape != array.shape:
+                raise ValueError(
+                    f"the state is of another network or optimizer: its {name} have shape "
+                    f"{state[name].shape}, here it is {array.shape}"
+                )
+        for name, array in arrays.items():
+            array[...] = state[name]
         self.epochs = state["epochs"]
-        self.network.parameters[...] = state["parameters"]
-        self.network.averages[...] = state["averages"]
         self.network.averaged = state["averaged"]
-        self.optimizer.moments[...] = state["moments"]
         self.optimizer.taken = state["taken"]
         self._rng.bit_generator.state = state["rng"]
+        best = state["best"]
+        self.best = None if best is None else (Epoch(**best[0]), best[1])
+
+    def figures(self, dev: Examples) -> Epoch:
+        """Measure the network on the training set and on `dev`, as it comes from `checked`."""
+        return Epoch(self.epochs, self.evaluate(self.examples), self.evaluate(dev))
 
     def checked(self, examples: Examples, name: str) -> Examples:
         """Return a set as `evaluate` takes it; ValueError, which calls it `name`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -18,6 +18,11 @@ from hpsearch.yamlfile import dump
 
 if TYPE_CHECKING:
     from hpsearch.data import Split
+
+
+NUMBERS = 2
+"""Raised whenever the same config, data and seed give other numbers than before, by a change of how
+data are prepared or networks trained: a run that began before cannot go on."""
 
 
 def load_split(source: DataSource) -> tuple[Split, ...]:
@@ -39,6 +44,12 @@ class Section:
         default="cross_entropy",
     )
 
+
+HIDDEN = (
+    *("hidden_units", "activation", "keep_prob"),
+    *("batch_norm", "batch_norm_epsilon", "batch_norm_average"),
+)
+"""What only hidden layers have."""
 
 Reach = Mapping[str, tuple[Any, ...]]
 """What each hyperparameter can be: both ends of a range, all options, or the constant."""
@@ -93,7 +104,8 @@ class MLP:
 
     def identity(self) -> dict[str, Any]:
         """Return what decides a result: the data, their bytes rather than their paths."""
-        return {"objective": self.section(self.folder()), "data": self.data.identity()}
+        objective = {**self.section(self.folder()), "numbers": NUMBERS}
+        return {"objective": objective, "data": self.data.identity()}
 
     def sources(self) -> dict[str, str]:
         """Return the hash of each file of the data."""
@@ -152,7 +164,7 @@ class MLP:
 
         def metrics(epoch: Epoch) -> dict[str, float]:
             return {
-                name: value * unit if name.partition("_")[2] in trainer.loss.IN_UNITS else value
+                name: value * unit if name.partition("_")[2] in trainer.loss.IN_UNIT_OF_Y else value
                 for name, value in epoch.metrics.items()
             }
 
@@ -197,8 +209,12 @@ class MLP:
         yield from _wrong_classes(reach, len(splits[0].classes))
 
     def idle(self, bounds: Reach) -> Iterator[tuple[str, str]]:
-        """Yield (parameter, why) for varied parameters that no trial would use."""
+        """Yield (parameter, why) for what no trial would use."""
         reach = self._reach(bounds)
+        if max(_depths(reach)) == 0:
+            for name in HIDDEN:
+                if name in bounds:
+                    yield name, "no trial uses it: there are no hidden layers"
         used_by: dict[str, tuple[str, set[Any]]] = {
             "momentum": ("optimizer", {"momentum", "adam"}),
             "beta2": ("optimizer", {"rmsprop", "adam"}),
@@ -224,40 +240,49 @@ class MLP:
             )
 
 
+def _depths(reach: Reach) -> set[int]:
+    """Return how many hidden layers there can be: the ends of a range stand for all of it."""
+    lists = {len(units) for units in reach["hidden_units"] if isinstance(units, tuple)}
+    return lists or {1 if count is None else count for count in reach["layers"]}
+
+
 def _wrong_lists(reach: Reach) -> Iterator[tuple[str, str]]:
     """Find lists with one entry per layer for another number of layers."""
-    lists = [units for units in reach["hidden_units"] if isinstance(units, tuple)]
     numbers = [count for count in reach["layers"] if count is not None]
-    for units in lists:
-        if any(count != len(units) for count in numbers):
+    for units in reach["hidden_units"]:
+        if isinstance(units, tuple) and any(count != len(units) for count in numbers):
             yield (
                 "hidden_units",
-                (
-                    f"hidden_units lists {len(units)} layers, but layers can be "
-                    f"{' or '.join(map(str, numbers))}"
-                ),
+                f"hidden_units lists {len(units)} layers, but layers {_can_be(numbers)}",
             )
-    depths = {len(units) for units in lists} if lists else {*(numbers or [1])}
+    depths = _depths(reach)
     for keep_probs in reach["keep_prob"]:
         if isinstance(keep_probs, tuple) and depths != {len(keep_probs)}:
             yield (
                 "keep_prob",
-                (
-                    f"keep_prob lists {len(keep_probs)} layers, but there can be "
-                    f"{' or '.join(map(str, sorted(depths)))} hidden ones"
-                ),
+                f"keep_prob lists {len(keep_probs)} layers, but layers {_can_be(depths)}",
             )
+
+
+def _can_be(numbers: Collection[int]) -> str:
+    """Say what a whole number can be, by both ends of its range or all of its options."""
+    ends = sorted(set(numbers))
+    return f"is {ends[0]}" if len(ends) == 1 else f"can be {ends[0]} to {ends[-1]}"
 
 
 def _wrong_batches(reach: Reach, examples: int) -> Iterator[tuple[str, str]]:
     """Find mini-batches that the training set or batch norm does not allow."""
     sizes = reach["batch_size"]
     if max(sizes) > examples:
+        only = f"is {sizes[0]} unless set" if sizes == (Settings.batch_size,) else None
         yield (
             "batch_size",
-            f"batch_size can be {max(sizes)}, but the training set has {examples} examples",
+            (
+                f"batch_size {only or f'can be {max(sizes)}'}, but the training set has "
+                f"{examples} examples: set it to {examples} at most"
+            ),
         )
-    if min(sizes) == 1 and True in reach["batch_norm"]:
+    if min(sizes) == 1 and True in reach["batch_norm"] and max(_depths(reach)) > 0:
         yield (
             "batch_size",
             (

@@ -127,7 +127,8 @@ def leaderboard(runs: Sequence[Run]) -> Table:
     """The trials of one or several runs, best first; those without a score last.
 
     Columns: rank, (run,) trial, score, the varied parameters, train and dev error and the
-    diagnosis where the objective reports them, (status,) seconds.
+    diagnosis where the objective reports them, else the training set's figure where the score is
+    the dev set's, (status,) seconds.
 
     Raises:
         UserError: the runs are not scored by the same metric on the same data.
@@ -145,11 +146,11 @@ def leaderboard(runs: Sequence[Run]) -> Table:
                 "scores have no common ranking; report them one by one"
             )
     params = _varied(runs)
-    errors = [
-        name
-        for name in ("train_error", "dev_error")
-        if any(name in result.metrics for run in runs for result in run.results)
-    ]
+    reported = {name for run in runs for result in run.results for name in result.metrics}
+    errors = [name for name in ("train_error", "dev_error") if name in reported]
+    part, _, figure = first.metric.partition("_")
+    beside = [f"train_{figure}"] if part == "dev" and not errors else []
+    beside = [name for name in beside if name in reported]
     has_status = any(result.status != "complete" for run in runs for result in run.results)
     columns = (
         Column("rank"),
@@ -158,6 +159,7 @@ def leaderboard(runs: Sequence[Run]) -> Table:
         Column("score", _measure(first.metric)),
         *(Column(name, text, spare=1) for name, text in params.items()),
         *(Column(name, share_text, spare=5 if name == first.metric else 3) for name in errors),
+        *(Column(name, _measure(name), spare=3) for name in beside),
         *((Column("diagnosis", SHORT_VERDICTS.__getitem__, 2),) if len(errors) == 2 else ()),
         *((Column("status"),) if has_status else ()),
         Column("seconds", _seconds_text, spare=4),
@@ -173,7 +175,7 @@ def leaderboard(runs: Sequence[Run]) -> Table:
                 result.trial,
                 result.score,
                 *(_setting(run, result, name) for name in params),
-                *(result.metrics.get(name) for name in errors),
+                *(result.metrics.get(name) for name in [*errors, *beside]),
                 *((_verdict(run, result),) if len(errors) == 2 else ()),
                 *((result.status,) if has_status else ()),
                 result.seconds,

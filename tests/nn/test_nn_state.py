@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import pickle
 import zipfile
@@ -10,12 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from nn_helpers import DEV, IMAGE, LINE, LINE_DEV, TRAIN, after, digits, trainer
 
 from hpsearch.nn import train as train_module
 from hpsearch.nn.optimizers import OPTIMIZERS
 from hpsearch.nn.state import ARRAYS, load_state, save_state
-from hpsearch.nn.train import Examples
+from hpsearch.nn.train import Examples, train
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -213,3 +216,50 @@ def test_a_damaged_byte_is_refused_or_has_changed_nothing(tmp_path: Path) -> Non
             for name, value in right.items():
                 np.testing.assert_array_equal(found[name], value)
     assert refused > len(content)
+
+
+@given(before=st.integers(1, 9), patience=st.integers(1, 4), seed=st.integers(0, 3))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_early_stopping_goes_on_from_a_file_as_if_nothing_had_happened(
+    tmp_path: Path, before: int, patience: int, seed: int
+) -> None:
+    words: Any = {"early_stopping": patience, "epochs": 10, "learning_rate": 0.05}
+    whole, first, second = (trainer(seed=seed, **words) for _ in range(3))
+    epochs, end = drained(train(whole, DEV))
+    head = list(itertools.islice(train(first, DEV), before))
+    save_state(tmp_path / "state", first.state())
+    second.restore(load_state(tmp_path / "state"))
+    if len(head) < len(epochs):
+        tail, again = drained(train(second, DEV))
+        assert [*head, *tail] == epochs
+        assert again == end
+        np.testing.assert_array_equal(second.network.parameters, whole.network.parameters)
+
+
+def test_a_best_epoch_does_not_keep_the_ones_before_it() -> None:
+    runner = trainer(early_stopping=9, epochs=12)
+    drained(train(runner, DEV))
+    assert runner.best is None
+    runner = trainer(early_stopping=9, epochs=12)
+    for _ in train(runner, DEV):
+        assert runner.best is None or runner.best[1]["best"] is None
+
+
+def test_a_state_of_another_network_is_refused_and_changes_nothing() -> None:
+    small, large = trainer(hidden_units=2), trainer(hidden_units=3)
+    before = large.network.parameters.copy()
+    with pytest.raises(ValueError, match=r"of another network or optimizer: its parameters have"):
+        large.restore(small.state())
+    np.testing.assert_array_equal(large.network.parameters, before)
+    with pytest.raises(ValueError, match="its moments have shape"):
+        trainer(optimizer="momentum").restore(trainer().state())
+
+
+def drained(training: Any) -> tuple[list[Any], Any]:
+    """What a generator yields, and what it returns."""
+    epochs = []
+    while True:
+        try:
+            epochs.append(next(training))
+        except StopIteration as end:
+            return epochs, end.value
