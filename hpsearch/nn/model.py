@@ -103,6 +103,7 @@ class Network:
         self.statistics = np.zeros(2 * sum(self._normed), self.dtype)
         self.averages = np.zeros_like(self.statistics)
         self.averaged = 0
+        self._shares = np.empty(0, self.dtype)
 
     def _by_layer(self, flat: Array) -> Parameters:
         shapes: list[tuple[int, ...]] = [*pairwise(self.sizes)]
@@ -187,9 +188,10 @@ class Network:
         An exponentially weighted average of many steps is one product with their weights.
         """
         steps, beta = len(history), self._beta
-        shares = (1 - beta) * beta ** np.arange(steps - 1, -1, -1.0)
+        if steps > len(self._shares):
+            self._shares = ((1 - beta) * beta ** np.arange(steps - 1, -1, -1.0)).astype(self.dtype)
         self.averages *= beta**steps
-        self.averages += np.dot(shares.astype(self.dtype), history)
+        self.averages += self._shares[-steps:].dot(history)
         self.averaged += steps
 
     @np.errstate(all="ignore")
