@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,3 +49,13 @@ def command(tmp_path: Path) -> Command:
 def without_seconds(table: Path) -> str:
     """Return trials.csv without its last column, the only one that may differ."""
     return "\n".join(line.rsplit(",", 1)[0] for line in table.read_text().splitlines())
+
+
+def drained(training: Any) -> tuple[list[Any], Any]:
+    """What a generator yields, and what it returns."""
+    epochs = []
+    while True:
+        try:
+            epochs.append(next(training))
+        except StopIteration as end:
+            return epochs, end.value

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conftest import Command
+from conftest import Command, drained
 from hpsearch.config import Config, load_config, traps
 from hpsearch.errors import UserError
 from hpsearch.nn.losses import LOSSES
@@ -40,15 +40,6 @@ def trained(config: Config, seed: int = 0) -> tuple[list[Metrics], Metrics]:
     """What a trial yields, and what it returns."""
     context = Context(number=0, seed=seed, metric=config.metric_name, budget=None, folder=Path())
     return drained(config.objective.evaluate({}, context))
-
-
-def drained(training: Any) -> tuple[list[Metrics], Metrics]:
-    epochs = []
-    while True:
-        try:
-            epochs.append(next(training))
-        except StopIteration as end:
-            return epochs, end.value
 
 
 def given(epochs: list[float], end: float) -> Generator[Metrics, None, Metrics]:

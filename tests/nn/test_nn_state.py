@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nn_helpers import DEV, IMAGE, LINE, LINE_DEV, TRAIN, after, digits, trainer
 
+from conftest import drained
 from hpsearch.nn import train as train_module
 from hpsearch.nn.optimizers import OPTIMIZERS
 from hpsearch.nn.state import ARRAYS, load_state, save_state
@@ -253,13 +254,3 @@ def test_a_state_of_another_network_is_refused_and_changes_nothing() -> None:
     np.testing.assert_array_equal(large.network.parameters, before)
     with pytest.raises(ValueError, match="its moments have shape"):
         trainer(optimizer="momentum").restore(trainer().state())
-
-
-def drained(training: Any) -> tuple[list[Any], Any]:
-    """What a generator yields, and what it returns."""
-    epochs = []
-    while True:
-        try:
-            epochs.append(next(training))
-        except StopIteration as end:
-            return epochs, end.value
