@@ -7,14 +7,14 @@ A new format is one function that makes a Table or an Arrays from a path, and it
 
 from __future__ import annotations
 
+from hpsearch.data.assemble import read
 from hpsearch.data.dataset import Dataset
-from hpsearch.data.prepared import Examples, Split, split
-from hpsearch.data.preparing import prepare
-from hpsearch.data.readers import READERS, Reader
-from hpsearch.data.reading import read
-from hpsearch.data.shipped import DATASETS, Shipped
+from hpsearch.data.examples import Split, split
+from hpsearch.data.pipeline import prepare
+from hpsearch.data.readers import READERS
+from hpsearch.data.shares import PARTS
+from hpsearch.data.shipped import DATASETS
 from hpsearch.data.source import DataSource
-from hpsearch.data.splitting import PARTS
 
 __all__ = [
     "DATASETS",
@@ -22,9 +22,6 @@ __all__ = [
     "READERS",
     "DataSource",
     "Dataset",
-    "Examples",
-    "Reader",
-    "Shipped",
     "Split",
     "prepare",
     "read",

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.data.columns import Wanted
-from hpsearch.data.dataset import CHUNK, Dataset, Stacked
-from hpsearch.data.labels import Words, joined, learned
+from hpsearch.data.dataset import CHUNK, Dataset, Stacked, locator
+from hpsearch.data.labels import Words, join, y_and_classes
 from hpsearch.errors import DataError
 
 
@@ -56,27 +56,24 @@ def dataset_of(parts: Sequence[tuple[str, Arrays]], wanted: Wanted) -> Dataset:
             )
     words = [_words(each) if not wanted.regression else _number_words(each) for each in files]
     sizes = [len(each.x) for each in files]
-    ends = np.cumsum(sizes)
-
-    def file_of(i: int) -> tuple[Arrays, int]:
-        k = int(np.searchsorted(ends, i, side="right"))
-        return files[k], i - int(ends[k]) + sizes[k]
+    locate = locator(sizes)
 
     def place(i: int) -> str:
-        file, row = file_of(i)
-        return f"{file.labels_path}: y[{row}]"
+        file, row = locate(i)
+        return f"{files[file].labels_path}: y[{row}]"
 
     def example(i: int) -> str:
-        file, row = file_of(i)
-        return f"{file.path}: example {row + 1}"
+        file, row = locate(i)
+        return f"{files[file].path}: example {row + 1}"
 
-    labels = joined(words)
+    labels = join(words)
     where = f"{first.labels_path}: y"
-    y, classes = learned(labels, place, where, None, regression=wanted.regression)
+    y, classes = y_and_classes(labels, place, where, None, regression=wanted.regression)
     shape = first.x.shape[1:]
-    flat = [each.x.reshape(len(each.x), -1) for each in files]
+    # Flattening an array in Fortran's order would copy all of it; Stacked does so row by row.
+    alone = len(files) == 1 and (first.x.ndim == 2 or first.x.flags.c_contiguous)
     return Dataset(
-        flat[0] if len(flat) == 1 else Stacked(flat),
+        first.x.reshape(len(first.x), -1) if alone else Stacked([each.x for each in files]),
         y,
         tuple("_".join(["x", *map(str, index)]) for index in np.ndindex(shape)),
         classes,
@@ -159,7 +156,7 @@ def _number_words(arrays: Arrays) -> Words:
 
 def _as_words(y: NDArray[Any]) -> Words:
     values, codes = np.unique(np.asarray(y).ravel(), return_inverse=True)
-    return joined([Words(tuple(str(each).strip() for each in values.tolist()), codes)])
+    return join([Words(tuple(str(each).strip() for each in values.tolist()), codes)])
 
 
 def _from_one_hot(y: NDArray[Any], path: Path | None) -> NDArray[np.int64]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -23,6 +24,8 @@ LARGE = 64 * 2**20
 UNUSED = 30 * 24 * 3600
 """Seconds after which a folder that nobody opened is removed."""
 ABOUT = "about.json"
+OURS = re.compile(r"\.?(removed-\d+-)*[0-9a-f]{32}(-[a-z0-9_]{8})?")
+"""Names of what is made here: whole, half written, or about to go. Nothing else is removed."""
 
 
 class Keeper(Protocol):
@@ -79,11 +82,14 @@ class Folder:
                 file.write(np.ascontiguousarray(block, dtype).data)
             file.flush()
             os.fsync(file.fileno())
-        return mapped(path)
+        return map_array(path)
 
     def finish(self, about: dict[str, Any]) -> None:
         """Give the folder its name; of two processes the first one wins."""
-        (self.path / ABOUT).write_text(json.dumps(about), encoding="utf-8")
+        with (self.path / ABOUT).open("w", encoding="utf-8") as file:
+            file.write(json.dumps(about))
+            file.flush()
+            os.fsync(file.fileno())
         try:
             self.path.rename(self.final)
         except OSError:
@@ -97,15 +103,19 @@ class Folder:
 
 
 def cache_root() -> Path:
-    """Return the cache's folder: $HPSEARCH_CACHE, $XDG_CACHE_HOME/hpsearch or ~/.cache/hpsearch."""
-    own, base = os.environ.get("HPSEARCH_CACHE"), os.environ.get("XDG_CACHE_HOME")
-    if own:
-        return Path(own).absolute()
-    return (Path(base).absolute() if base else Path.home() / ".cache") / "hpsearch"
+    """Return `hpsearch-data` in $HPSEARCH_CACHE, else $XDG_CACHE_HOME, else ~/.cache.
+
+    A folder of our own, since the one that a user names may hold other things.
+    """
+    base = os.environ.get("HPSEARCH_CACHE") or os.environ.get("XDG_CACHE_HOME")
+    return (Path(base).absolute() if base else Path.home() / ".cache") / "hpsearch-data"
 
 
-def opened(key: str) -> tuple[Path, dict[str, Any]] | None:
-    """Return the folder with this key and what `finish` was told; None when it is not there."""
+def open_folder(key: str) -> tuple[Path, Any] | None:
+    """Return the folder with this key and what `finish` was told; None when it is not there.
+
+    Neither may be whole any more: who finds something missing should `discard` the folder.
+    """
     try:
         folder = cache_root() / key
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
@@ -119,7 +129,7 @@ def opened(key: str) -> tuple[Path, dict[str, Any]] | None:
     return folder, about
 
 
-def mapped(path: Path) -> NDArray[Any]:
+def map_array(path: Path) -> NDArray[Any]:
     """Map an array that `Folder.keep` wrote; OSError or ValueError when it is not there whole."""
     with path.open("rb") as file:
         np.lib.format.read_magic(file)
@@ -137,8 +147,9 @@ def discard(folder: Path) -> None:
 
 
 def _remove_unused(root: Path) -> None:
-    """Remove folders that nobody opened for long."""
+    """Remove folders of ours that nobody opened for long."""
     for folder in root.iterdir():
         with suppress(OSError):
-            if folder.is_dir() and time.time() - folder.stat().st_mtime > UNUSED:
+            old = time.time() - folder.stat().st_mtime > UNUSED
+            if old and OURS.fullmatch(folder.name) and folder.is_dir():
                 discard(folder)

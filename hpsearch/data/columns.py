@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.data.cells import is_missing, missing, misspelt_number, number_in, numbers_in
-from hpsearch.data.dataset import Dataset, did_you_mean, listed, shown
-from hpsearch.data.labels import Words, joined, learned
+from hpsearch.data.dataset import Dataset, Group, did_you_mean, listed, locator, shown
+from hpsearch.data.labels import Words, join, y_and_classes
 from hpsearch.errors import DataError
 
 MOST_CATEGORIES = 100
@@ -105,7 +105,7 @@ def column_of_words(name: str, words: Words, *, as_text: bool) -> Column:
     stripped = tuple(word.strip() for word in words.words)
     used, codes = np.unique(words.codes[rows], return_inverse=True)
     others = Words(tuple(stripped[code] for code in used), codes.astype(np.int64))
-    return Column(name, numbers, joined([others]), rows)
+    return Column(name, numbers, join([others]), rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +124,7 @@ class Table:
     row: Callable[[int], str]
 
 
-def chosen(
+def choose_columns(
     names: Sequence[str], wanted: Wanted, where: str, header: str, hint: str = ""
 ) -> tuple[str, list[str]]:
     """Return the label's name and those of the features, in their order.
@@ -170,6 +170,12 @@ def chosen(
         )
     left_out = {wanted.label, *wanted.ignore}
     features = [name for name in known if name not in left_out]
+    if not features and wanted.ignore:
+        raise DataError(
+            f"{header}: every column but the label {wanted.label!r} is under ignore; there is"
+            " nothing left to learn it from",
+            key="ignore",
+        )
     if not features:
         raise DataError(
             f"{header}: the label {wanted.label!r} is the only column; there is nothing to learn"
@@ -181,6 +187,8 @@ def chosen(
 def dataset_of(parts: Sequence[tuple[str, Table]], wanted: Wanted) -> Dataset:
     """Make one data set of the tables of its parts; every category has a column of 0 and 1.
 
+    Also one that training will not see: `categories.drop_unseen` removes those.
+
     Args:
         parts: (part, table) of each file; the first one gives the columns their order.
         wanted: What the config asks for.
@@ -191,11 +199,11 @@ def dataset_of(parts: Sequence[tuple[str, Table]], wanted: Wanted) -> Dataset:
     tables = [table for _, table in parts]
     columns = _aligned(tables)
     sizes = [len(table.label.numbers) for table in tables]
-    ends = np.cumsum(sizes)
+    locate = locator(sizes)
 
     def row(i: int) -> str:
-        k = int(np.searchsorted(ends, i, side="right"))
-        return tables[k].row(i - int(ends[k]) + sizes[k])
+        file, inside = locate(i)
+        return tables[file].row(inside)
 
     joint = [_below(each) for each in columns]
     label = _below([table.label for table in tables])
@@ -204,7 +212,7 @@ def dataset_of(parts: Sequence[tuple[str, Table]], wanted: Wanted) -> Dataset:
         _refuse_missing(joint, row)
     x, features, groups = _matrix(joint, kinds)
     place, where = _label_places(row, tables[0], label)
-    y, classes = learned(label.words, place, where, "label", regression=wanted.regression)
+    y, classes = y_and_classes(label.words, place, where, "label", regression=wanted.regression)
     return Dataset(
         x,
         y,
@@ -250,7 +258,7 @@ def _below(columns: Sequence[Column]) -> Column:
     return Column(
         columns[0].name,
         np.concatenate([column.numbers for column in columns]),
-        joined([column.words for column in columns]),
+        join([column.words for column in columns]),
         np.concatenate([c.rows + start for c, start in zip(columns, starts, strict=True)]),
     )
 
@@ -300,7 +308,7 @@ def _refuse_missing(columns: Sequence[Column], row: Callable[[int], str]) -> Non
 
 def _matrix(
     columns: Sequence[Column], categorical: Sequence[bool]
-) -> tuple[NDArray[np.float64], tuple[str, ...], tuple[tuple[int, int], ...]]:
+) -> tuple[NDArray[np.float64], tuple[str, ...], tuple[Group, ...]]:
     """Return x, the names of its columns, and which of them stand for one category each."""
     names: list[str] = []
     groups = []
@@ -309,7 +317,7 @@ def _matrix(
         words = sorted(word for word in column.words.words if not is_missing(word))
         categories.append(words if is_category else [])
         if is_category:
-            groups.append((len(names), len(names) + len(words)))
+            groups.append(Group(column.name, len(names), len(names) + len(words)))
             names += [f"{column.name}={word}" for word in words]
         else:
             names.append(column.name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import zlib
 from array import array
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,7 +12,8 @@ from itertools import islice
 from pathlib import Path
 
 from hpsearch.data.cells import number_in
-from hpsearch.data.columns import ColumnBuilder, Table, Wanted, chosen
+from hpsearch.data.columns import ColumnBuilder, Table, Wanted, choose_columns
+from hpsearch.data.gzipped import unpacking
 from hpsearch.errors import DataError
 
 BLOCK = 4096
@@ -26,7 +26,7 @@ def read_csv(path: Path, wanted: Wanted) -> Table:
     Columns are separated by a comma, or by a semicolon or tab when the first line says so.
 
     Raises:
-        DataError: No UTF-8, no header, a row of another length, or as `columns.chosen`.
+        DataError: No UTF-8, no header, a row of another length, or as `columns.choose_columns`.
     """
     return _parse(path.read_bytes(), path, wanted)
 
@@ -34,12 +34,8 @@ def read_csv(path: Path, wanted: Wanted) -> Table:
 def read_csv_gz(path: Path, wanted: Wanted) -> Table:
     """Read a table compressed with gzip, as `read_csv`."""
     packed = path.read_bytes()
-    try:
+    with unpacking(path):
         data = gzip.decompress(packed)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(
-            f"{path}: not a whole gzip file: {error}; copy or compress it again"
-        ) from None
     return _parse(data, path, wanted)
 
 
@@ -48,7 +44,7 @@ def _parse(data: bytes, path: Path, wanted: Wanted) -> Table:
     rows = _rows(data, _delimiter(data, path), path)
     header = [name.strip() for name in next(rows, (1, []))[1]]
     _check_header(header, path)
-    label, features = chosen(header, wanted, str(path), f"{path}:1", _header_hint(header))
+    label, features = choose_columns(header, wanted, str(path), f"{path}:1", _header_hint(header))
 
     builders = [
         (header.index(name), ColumnBuilder(name, as_text=name in (label, *wanted.categorical)))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +17,12 @@ CHUNK = 1 << 20
 
 
 class Stacked:
-    """Several (m_i, n) arrays, one below the other, without copying them."""
+    """Several arrays (m_i, ...), one below the other and flat per example, without copying them."""
 
     def __init__(self, blocks: Sequence[NDArray[Any]]) -> None:
         self.blocks = tuple(blocks)
         self.ends = np.cumsum([len(block) for block in blocks])
-        self.shape = (int(self.ends[-1]), blocks[0].shape[1])
+        self.shape = (int(self.ends[-1]), math.prod(blocks[0].shape[1:]))
 
     def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the rows at these positions, counted through all blocks."""
@@ -29,13 +30,33 @@ class Stacked:
         which = np.searchsorted(self.ends, rows, side="right")
         for k, block in enumerate(self.blocks):
             mine = which == k
-            out[mine] = block[rows[mine] - (self.ends[k] - len(block))]
+            chosen = block[rows[mine] - (self.ends[k] - len(block))]
+            out[mine] = chosen.reshape(len(chosen), self.shape[1])
         return out
+
+
+def locator(sizes: Sequence[int]) -> Callable[[int], tuple[int, int]]:
+    """Return what finds example i of several files, one below the other: as (file, row)."""
+    ends = np.cumsum(sizes)
+
+    def locate(i: int) -> tuple[int, int]:
+        k = int(np.searchsorted(ends, i, side="right"))
+        return k, i - int(ends[k]) + sizes[k]
+
+    return locate
 
 
 def numbered(i: int) -> str:
     """Name example i where nothing more is known of it."""
     return f"example {i + 1}"
+
+
+class Group(NamedTuple):
+    """Which columns stand for the words of one: from `first` to before `end`."""
+
+    name: str
+    first: int
+    end: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +70,8 @@ class Dataset:
     classes: the C names of the classes: by value when all are whole numbers, else as text. Empty
         for regression.
     image: (height, width, channels) where a row is an image, in that order.
-    groups: (first, last + 1) of the columns that stand for one category each; a missing one is NaN
-        in all of them.
+    groups: the columns that stand for one category each, called `name=word`; a missing one is NaN
+        in all columns of its group.
     missing: Whether x may hold NaN.
     parts: (part, examples) of each file in the order of the rows; empty when one source is all.
     example: Names example i for a message.
@@ -61,7 +82,7 @@ class Dataset:
     features: tuple[str, ...]
     classes: tuple[str, ...]
     image: tuple[int, int, int] | None = None
-    groups: tuple[tuple[int, int], ...] = ()
+    groups: tuple[Group, ...] = ()
     missing: bool = False
     parts: tuple[tuple[str, int], ...] = ()
     example: Callable[[int], str] = numbered

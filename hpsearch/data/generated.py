@@ -1,6 +1,7 @@
 """Small sets drawn by a few lines of NumPy: two features, so that they can be plotted.
 
-Rounded to four decimals, so that a last bit that differs between machines changes nothing.
+Rounded to four decimals, so that a last bit that differs between machines changes nothing. NumPy
+may change the numbers of `default_rng` in a new version; the SHA-256 of what is drawn tells.
 """
 
 from __future__ import annotations

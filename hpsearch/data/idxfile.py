@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import gzip
 import math
-import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from hpsearch.data.arrays import Arrays
 from hpsearch.data.columns import Wanted
+from hpsearch.data.gzipped import unpacking
 from hpsearch.errors import DataError
 
 KINDS = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -45,16 +45,11 @@ def read_idx(path: Path, wanted: Wanted) -> Arrays:
 
 def read_idx_gz(path: Path, wanted: Wanted) -> Arrays:
     """Unpack an array compressed with gzip, as `read_idx`."""
-    try:
-        with gzip.open(path) as file:
-            shape, dtype = _header(file, path)  # type: ignore[arg-type]
-            data = bytearray()
-            while len(data) <= _bytes(shape, dtype) and (block := file.read(BLOCK)):
-                data += block
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(
-            f"{path}: not a whole gzip file: {error}; copy or compress it again"
-        ) from None
+    with unpacking(path), gzip.open(path) as file:
+        shape, dtype = _header(file, path)  # type: ignore[arg-type]
+        data = bytearray()
+        while len(data) <= _bytes(shape, dtype) and (block := file.read(BLOCK)):
+            data += block
     _check_size(len(data), shape, dtype, path)
     return Arrays(path, np.frombuffer(data, dtype).reshape(shape))
 

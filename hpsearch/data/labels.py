@@ -34,7 +34,7 @@ class Words:
         return int(np.argmax(self.codes == code))
 
 
-def joined(parts: Sequence[Words]) -> Words:
+def join(parts: Sequence[Words]) -> Words:
     """Return the texts of several as one, in their order."""
     position: dict[str, int] = {}
     codes = []
@@ -44,7 +44,7 @@ def joined(parts: Sequence[Words]) -> Words:
     return Words(tuple(position), np.concatenate(codes))
 
 
-def learned(
+def y_and_classes(
     labels: Words, place: Place, where: str, key: str | None, *, regression: bool
 ) -> tuple[NDArray[Any], tuple[str, ...]]:
     """Return the Dataset's y and classes: as `encode`, or for regression as `targets`."""

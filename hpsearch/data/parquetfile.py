@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.data.columns import Column, Table, Wanted, chosen, column_of_words
+from hpsearch.data.columns import Column, Table, Wanted, choose_columns, column_of_words
 from hpsearch.data.labels import Words
 from hpsearch.errors import DataError
 
@@ -17,7 +17,7 @@ def read_parquet(path: Path, wanted: Wanted) -> Table:
 
     Raises:
         DataError: pyarrow is not installed, the file is no Parquet, a column is of another kind,
-            or as `columns.chosen`.
+            or as `columns.choose_columns`.
     """
     try:
         import pyarrow as pa
@@ -32,7 +32,7 @@ def read_parquet(path: Path, wanted: Wanted) -> Table:
         try:
             parquet = pq.ParquetFile(file)
             names = list(parquet.schema_arrow.names)
-            label, features = chosen(names, wanted, str(path), str(path))
+            label, features = choose_columns(names, wanted, str(path), str(path))
             _check_kinds(parquet.schema_arrow, [*features, label], path, pa.types)
             table = parquet.read(columns=[*features, label])
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:

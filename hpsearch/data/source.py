@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hpsearch.data.files import find, fingerprint, format_of, stamp
+from hpsearch.data.files import find, fingerprint, format_of, stamp, unreadable
 from hpsearch.data.readers import READERS, ending
 from hpsearch.data.shipped import DATASETS
 from hpsearch.errors import DataError
 
 Named = str | tuple[tuple[str, str], ...]
 """One name for all, or (part, name) of some of train, dev and test."""
+
+
+Stamps = dict[str, list[Any]]
+"""The stamps of files whose bytes were hashed, by SHA-256."""
+BYTES = {"source", "folder", "sha256"}
+"""Fields that say where the bytes are, rather than what is made of them."""
+PLACED = {"sha256", "label", "split", "seed", "regression"}
+"""Keys of an identity that `section` does not take from it as they are."""
 
 
 class File(NamedTuple):
@@ -50,6 +57,11 @@ class DataSource:
     image: tuple[int, ...] | None = None
     regression: bool = False
     """Whether the label is a number to predict rather than a class."""
+
+    def __post_init__(self) -> None:
+        """Give lists of columns one order, so that how they are written is no difference."""
+        for name in ("categorical", "ignore"):
+            object.__setattr__(self, name, tuple(sorted(set(getattr(self, name)))))
 
     def parts(self) -> tuple[tuple[str, str], ...]:
         """Return (part, name) of each file of examples; the part is empty when it is for all."""
@@ -133,27 +145,18 @@ class DataSource:
 
     def identity(self) -> dict[str, Any]:
         """Return, as plain data, what decides which numbers are made: bytes rather than paths."""
-        kind = self.label_kind()
-        usual = {
-            "categorical": [],
-            "ignore": [],
-            "missing": "refuse",
-            "stratify": True,
-            "folds": None,
-            "image": None,
-        }
-        own = {
-            **asdict(self),
-            "categorical": list(self.categorical),
-            "ignore": list(self.ignore),
-            "image": None if self.image is None else list(self.image),
-        }
+        named = {"label", "fractions", "seed", *BYTES}  # written below, whether usual or not
+        values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
         return {
             "sha256": self._joint_sha256(),
-            "label": self.label if kind == "column" else None,
+            "label": self.label if self.label_kind() == "column" else None,
             "split": dict(self.fractions),
             "seed": self.seed,
-            **{key: own[key] for key, value in usual.items() if own[key] != value},
+            **{
+                name: list(value) if isinstance(value, tuple) else value
+                for name, (value, usual) in values.items()
+                if name not in named and value != usual
+            },
         }
 
     def section(self, seen: Callable[[Path], str]) -> dict[str, Any]:
@@ -178,11 +181,7 @@ class DataSource:
             **({} if label is None else {"label": label}),
             **({"split": split} if split else {}),
             "seed": self.seed,
-            **{
-                key: identity[key]
-                for key in identity
-                if key not in ("sha256", "label", "split", "seed")
-            },
+            **{key: value for key, value in identity.items() if key not in PLACED},
         }
 
     def about(self) -> str:
@@ -209,28 +208,29 @@ class DataSource:
             return DATASETS[file.name].sha256()
         return fingerprint(self.path_of(file), file.key)
 
-    def check(self, known: Mapping[str, list[Any]] | None = None) -> None:
+    def check(self, known: Stamps | None = None, when: str = "after the run began") -> Stamps:
         """Raise DataError when a file is another one than when the run began.
 
-        known: stamps of files whose bytes were hashed before, by SHA-256.
+        known: What an earlier check returned: a file with one of these stamps is not read again.
+        when: Ends the message: when a file that is another one must have changed.
+        Returns: The stamps of the files; those that changed in the last seconds have none.
         """
-        hashes = dict(self.sha256)
+        stamps: Stamps = {}
         for file in self.files():
-            sha256 = hashes.get(file.name)
-            if known and not self._is_shipped(file):
-                with suppress(OSError):
-                    now = stamp(self.path_of(file))
-                    if now is not None and list(now) in known.get(str(sha256), []):
-                        continue
-            if self._fingerprint(file) != sha256:
-                raise DataError(f"{file.name} changed after the run began")
-
-    def stamps(self) -> dict[str, list[Any]]:
-        """Return the stamps that `check` knows a file by."""
-        found: dict[str, list[Any]] = {}
-        hashes = dict(self.sha256)
-        for file in self.files():
-            now = None if self._is_shipped(file) else stamp(self.path_of(file))
+            sha256 = dict(self.sha256).get(file.name, "")
+            now = None if self._is_shipped(file) else self._stamp(file)
+            vouched = now is not None and now in (known or {}).get(sha256, [])
+            # Hashed after the stamp was taken, or the stamp would vouch for older bytes.
+            if not vouched and self._fingerprint(file) != sha256:
+                raise DataError(f"{file.name} changed {when}")
             if now is not None:
-                found.setdefault(hashes[file.name], []).append(list(now))
-        return found
+                stamps.setdefault(sha256, []).append(now)
+        return stamps
+
+    def _stamp(self, file: File) -> list[Any] | None:
+        path = self.path_of(file)
+        try:
+            now = stamp(path)
+        except OSError as error:
+            raise unreadable(path, error, file.key) from None
+        return None if now is None else list(now)

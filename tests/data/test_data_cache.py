@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from data_files import load, source_of, splits
-from hpsearch.data import PARTS, Split, cache, dataset, prepare, preparing, source
+from hpsearch.data import PARTS, Split, cache, dataset, pipeline, prepare, source
 from hpsearch.errors import DataError
 from hpsearch.seeds import stream
 
@@ -50,7 +50,7 @@ def is_mapped(array: Any) -> bool:
 
 
 def folders(root: Path) -> list[str]:
-    return sorted(path.name for path in (root / "cache").iterdir())
+    return sorted(path.name for path in (root / "cache" / "hpsearch-data").iterdir())
 
 
 KEYS: list[dict[str, Any]] = [
@@ -102,7 +102,7 @@ def test_a_worker_that_finds_the_cache_reads_no_source(
     def fail(*_: Any) -> Any:
         raise AssertionError("parsed or hashed again")
 
-    monkeypatch.setattr(preparing, "read", fail)
+    monkeypatch.setattr(pipeline, "read", fail)
     monkeypatch.setattr(source, "fingerprint", fail)
     prepare.cache_clear()
     assert len(prepare(known, stream)[0].train.y) == 45
@@ -116,6 +116,46 @@ def test_a_file_that_changed_is_noticed_in_spite_of_the_cache(large: Path) -> No
     with pytest.raises(DataError, match=r"y\.npy changed after the run began"):
         prepare(known, stream)
     assert len(splits("x.npy", "y.npy", large)[0].classes) == 2
+
+
+@pytest.mark.parametrize("limit", [0, 64 * 2**20], ids=["cache", "memory"])
+@pytest.mark.parametrize("name", ["x.npy", "y.npy"])
+@pytest.mark.parametrize("age", [100, 0], ids=["settled", "fresh"])
+def test_a_file_that_changes_while_it_is_read_is_noticed(
+    large: Path, monkeypatch: pytest.MonkeyPatch, limit: int, name: str, age: int
+) -> None:
+    monkeypatch.setattr(cache, "LARGE", limit)
+    for each in ("x.npy", "y.npy"):
+        os.utime(large / each, (time.time() - age,) * 2)
+    before = np.load(large / name)
+    known = source_of("x.npy", "y.npy", large).fingerprinted()
+    plain = pipeline.read
+
+    def read_late(given: Any) -> Any:
+        np.save(large / name, before[::-1])
+        return plain(given)
+
+    monkeypatch.setattr(pipeline, "read", read_late)
+    prepare.cache_clear()
+    with pytest.raises(DataError, match=rf"^{name} changed while it was read$"):
+        prepare(known, stream)
+    assert limit or folders(large) == []
+    np.save(large / name, before)
+    monkeypatch.setattr(pipeline, "read", plain)
+    assert len(prepare(known, stream)[0].train.y) == 45
+
+
+def test_a_file_that_was_written_again_with_the_same_bytes_is_the_same(
+    large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = pipeline.read
+
+    def read_late(given: Any) -> Any:
+        np.save(large / "y.npy", np.load(large / "y.npy"))
+        return plain(given)
+
+    monkeypatch.setattr(pipeline, "read", read_late)
+    assert len(splits("x.npy", "y.npy", large)[0].train.y) == 45
 
 
 def test_a_copy_of_the_files_finds_the_same_cache(large: Path) -> None:
@@ -134,7 +174,11 @@ def test_a_cache_that_cannot_be_written_is_done_without_and_noted(
     monkeypatch.setenv("HPSEARCH_CACHE", str(large / "file" / "cache"))
     (found,) = splits("x.npy", "y.npy", large)
     assert not is_mapped(found.train.x)
-    assert found.notes[-1].startswith("every process keeps the data in its own memory (0 MiB)")
+    assert found.notes[-1].startswith(
+        f"every process keeps the data in its own memory (0 MiB), since the cache {large}/file/"
+        "cache/hpsearch-data cannot be written: "
+    )
+    assert "HPSEARCH_CACHE" in found.notes[-1]
 
 
 def test_a_disk_that_is_full_leaves_no_half_of_a_cache(
@@ -149,7 +193,7 @@ def test_a_disk_that_is_full_leaves_no_half_of_a_cache(
 
     monkeypatch.setattr(cache.Folder, "keep", full)
     (found,) = splits("x.npy", "y.npy", large)
-    assert "cannot be written: No space left on device" in found.notes[-1]
+    assert "cannot be written: No space left on device." in found.notes[-1]
     assert folders(large) == []
 
 
@@ -169,10 +213,35 @@ def test_a_mistake_in_the_data_leaves_no_half_of_a_cache(large: Path) -> None:
 def test_a_damaged_cache_is_made_again(large: Path) -> None:
     whole = bits(splits("x.npy", "y.npy", large))
     (name,) = folders(large)
-    (large / "cache" / name / "0-train-x.npy").write_bytes(b"cut")
+    (large / "cache" / "hpsearch-data" / name / "0-train-x.npy").write_bytes(b"cut")
     assert bits(splits("x.npy", "y.npy", large)) == whole
-    assert is_mapped(cache.mapped(large / "cache" / name / "0-train-x.npy"))
-    (large / "cache" / name / "about.json").write_text("{")
+    assert is_mapped(cache.map_array(large / "cache" / "hpsearch-data" / name / "0-train-x.npy"))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "",
+        "{",
+        "[]",
+        "7",
+        "null",
+        "{}",
+        '{"stamps": {}}',
+        '{"stamps": [], "splits": []}',
+        '{"stamps": {"a": 7}, "splits": []}',
+        '{"stamps": {}, "splits": 7}',
+        '{"stamps": {}, "splits": [{}], "image": null, "features": [], "classes": []}',
+        '{"stamps": {}, "splits": [{"target": null, "notes": []}], "image": null, "features": 7}',
+        '{"stamps": {}, "splits": []}',
+        "\udcff",
+    ],
+)
+def test_a_cache_whose_description_is_damaged_is_made_again(large: Path, damage: str) -> None:
+    whole = bits(splits("x.npy", "y.npy", large))
+    (name,) = folders(large)
+    about = large / "cache" / "hpsearch-data" / name / "about.json"
+    about.write_text(damage, errors="surrogateescape")
     assert bits(splits("x.npy", "y.npy", large)) == whole
     assert folders(large) == [name]
 
@@ -180,10 +249,11 @@ def test_a_damaged_cache_is_made_again(large: Path) -> None:
 def test_folders_unused_for_a_month_are_removed_when_a_new_one_is_made(large: Path) -> None:
     first = splits("x.npy", "y.npy", large)
     (old,) = folders(large)
-    half = large / "cache" / ".half"
-    half.mkdir()
+    root = large / "cache" / "hpsearch-data"
+    half, removed = root / f".{old}-ab_12xyz", root / f".removed-12-{old}-ab_12xyz"
     month = time.time() - cache.UNUSED - 10
-    for path in (large / "cache" / old, half):
+    for path in (root / old, half, removed):
+        path.mkdir(exist_ok=True)
         os.utime(path, (month, month))
     splits("x.npy", "y.npy", large, seed=1)
     (new,) = folders(large)
@@ -191,11 +261,25 @@ def test_folders_unused_for_a_month_are_removed_when_a_new_one_is_made(large: Pa
     assert first[0].train.x.sum() == pytest.approx(0, abs=1e-2)  # still mapped
 
 
+def test_no_folder_but_its_own_is_ever_removed(large: Path) -> None:
+    month = time.time() - cache.UNUSED - 10
+    others = [
+        *(large / "cache" / name for name in ("holiday", ".hidden", "a" * 32)),
+        *(large / "cache" / "hpsearch-data" / name for name in ("holiday", ".half", "a" * 31)),
+    ]
+    for path in others:
+        path.mkdir(parents=True)
+        (path / "photo.jpg").write_text("")
+        os.utime(path, (month, month))
+    splits("x.npy", "y.npy", large)
+    assert all((path / "photo.jpg").exists() for path in others)
+
+
 def test_a_folder_that_is_used_stays(large: Path) -> None:
     splits("x.npy", "y.npy", large)
     (old,) = folders(large)
     month = time.time() - cache.UNUSED - 10
-    os.utime(large / "cache" / old, (month, month))
+    os.utime(large / "cache" / "hpsearch-data" / old, (month, month))
     splits("x.npy", "y.npy", large)
     splits("x.npy", "y.npy", large, seed=1)
     assert old in folders(large)
@@ -221,13 +305,13 @@ def test_two_processes_at_once_leave_one_whole_cache(large: Path) -> None:
 
 def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HPSEARCH_CACHE", str(tmp_path / "own"))
-    assert cache.cache_root() == tmp_path / "own"
+    assert cache.cache_root() == tmp_path / "own" / "hpsearch-data"
     monkeypatch.delenv("HPSEARCH_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert cache.cache_root() == tmp_path / "xdg" / "hpsearch"
+    assert cache.cache_root() == tmp_path / "xdg" / "hpsearch-data"
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert cache.cache_root() == tmp_path / ".cache" / "hpsearch"
+    assert cache.cache_root() == tmp_path / ".cache" / "hpsearch-data"
 
 
 def test_several_mapped_files_are_not_joined_in_memory(large: Path) -> None:

@@ -15,15 +15,16 @@ MIXED = "a,colour,size,kind\n1,red,1,x\n2,blue,2,y\n3,red,1,x\n4,green,2,y\n"
 
 
 def raw(split: Split, part: str) -> np.ndarray:
-    """Return a part in the file's own units."""
-    return np.asarray(getattr(split, part).x * split.std + split.mean)
+    """Return a part in the file's own units; what is constant in train is so in all parts."""
+    std = np.where(np.isinf(split.std), 0, split.std)
+    return np.asarray(getattr(split, part).x * std + split.mean)
 
 
 def test_a_column_of_words_becomes_one_column_for_each_word(tmp_path: Path) -> None:
     found = load(write(tmp_path, MIXED), "kind", tmp_path)
     assert found.features == ("a", "colour=blue", "colour=green", "colour=red", "size")
     assert found.x.tolist() == [[1, 0, 0, 1, 1], [2, 1, 0, 0, 2], [3, 0, 0, 1, 1], [4, 0, 1, 0, 2]]
-    assert found.groups == ((1, 4),)
+    assert found.groups == (("colour", 1, 4),)
 
 
 def test_numbers_can_be_declared_categories_and_columns_left_out(tmp_path: Path) -> None:
@@ -59,7 +60,13 @@ def ids(count: int, distinct: int) -> str:
             "'a' is under categorical and",
             "ignore",
         ),
-        (MIXED, {"ignore": ("a", "colour", "size")}, "the label 'kind' is the only column", None),
+        (
+            MIXED,
+            {"ignore": ("a", "colour", "size")},
+            "t.csv:1: every column but the label 'kind' is under ignore; there is nothing left to",
+            "ignore",
+        ),
+        (MIXED, {"image": (1, 5)}, "image: column 'colour' holds categories, which are", "image"),
         ("a;kind\n1,5;x\n2,5;y\n1,5;x\n2,5;y\n", {}, "column 'a' is '1,5', a number with a", None),
     ],
 )
@@ -156,7 +163,7 @@ def test_the_median_of_the_largest_floats_is_finite(tmp_path: Path) -> None:
 # Several files
 
 
-def test_columns_are_aligned_by_name_and_categories_are_of_all_files(tmp_path: Path) -> None:
+def test_columns_are_aligned_by_name(tmp_path: Path) -> None:
     write(tmp_path, "a,colour,kind\n1,red,x\n2,blue,y\n", "train.csv")
     write(tmp_path, "colour,kind,a\ngreen,y,7\nred,x,8\n", "dev.csv")
     sources = {"train": "train.csv", "dev": "dev.csv"}
@@ -202,13 +209,55 @@ def test_constant_columns_become_0_and_are_said_once(tmp_path: Path) -> None:
     assert not split.train.x[:, 1:].any()
 
 
-def test_a_category_that_only_dev_has_is_kept_and_noted(tmp_path: Path) -> None:
-    write(tmp_path, "a,colour,kind\n1,red,x\n2,blue,y\n", "train.csv")
-    write(tmp_path, "a,colour,kind\n3,green,y\n4,red,x\n", "dev.csv")
-    (split,) = splits({"train": "train.csv", "dev": "dev.csv"}, "kind", tmp_path, fractions=())
-    green = split.features.index("colour=green")
-    assert split.train.x[:, green].tolist() == [0, 0]
-    assert split.dev.x[:, green].tolist() == [1, 0]
-    assert split.notes == (
-        "1 column is constant in the training part alone, which learns nothing there: colour=green",
+TRAIN = "a,colour,kind\n1,red,x\n2,blue,y\n3,red,y\n4,blue,x\n"
+
+
+def in_files(folder: Path, dev: str, test: str, **keys: Any) -> tuple[Split, ...]:
+    """Prepare the table TRAIN with a row for each of the words in dev and in test."""
+    sources = {"train": write(folder, TRAIN, "train.csv")}
+    for part, words in (("dev", dev), ("test", test)):
+        rows = "".join(f"{i},{word},{'xy'[i % 2]}\n" for i, word in enumerate(words.split()))
+        sources[part] = write(folder, "a,colour,kind\n" + rows, f"{part}.csv")
+    return splits(sources, "kind", folder, fractions=(), **keys)
+
+
+def test_words_of_dev_and_test_change_nothing_of_training(tmp_path: Path) -> None:
+    (plain,) = in_files(tmp_path, "red blue", "blue red")
+    (other,) = in_files(tmp_path, "red green", "pink green red grey")
+    assert plain.notes == ()
+    assert other.features == plain.features == ("a", "colour=blue", "colour=red")
+    assert other.train.x.tobytes() == plain.train.x.tobytes()
+    assert raw(other, "dev")[:, 1:] == pytest.approx(np.array([[0, 1], [0, 0]]), abs=1e-6)
+    assert raw(other, "test")[1, 1:] == pytest.approx([0, 0], abs=1e-6)
+    assert other.notes == (
+        "colour: 3 values of dev and test do not occur in train and become 0: green, grey, pink",
     )
+    (one,) = in_files(tmp_path, "red blue", "red a=b")
+    assert one.notes == ("colour: 1 value of test does not occur in train and becomes 0: a=b",)
+
+
+def test_with_folds_the_words_of_dev_are_learned_too(tmp_path: Path) -> None:
+    found = in_files(tmp_path, "green green red blue", "green pink", folds=2)
+    assert {each.features for each in found} == {("a", "colour=blue", "colour=green", "colour=red")}
+    note = "colour: 1 value of test does not occur in train and dev and becomes 0: pink"
+    assert all(note in each.notes for each in found)
+
+
+def test_words_are_those_of_the_training_part_where_one_file_is_shared_out(tmp_path: Path) -> None:
+    rows = "".join(f"{i},w{i % 10},{'xy'[i % 2]}\n" for i in range(20))
+    name = write(tmp_path, "a,word,kind\n" + rows)
+    (found,) = splits(name, "kind", tmp_path, fractions=(("train", 8), ("dev", 4), ("test", 2)))
+    learned = found.features[1:]
+    assert (raw(found, "train")[:, 1:].sum(axis=0) > 0.5).all()
+    assert 4 <= len(learned) <= 8
+    (note,) = [note for note in found.notes if note.startswith("word: ")]
+    assert "do not occur in train and become 0: w" in note
+    assert not any(f"{word.partition('=')[2]}," in f"{note}," for word in learned)
+
+
+def test_a_missing_word_is_filled_in_and_a_new_one_is_not(tmp_path: Path) -> None:
+    write(tmp_path, "a,colour,kind\n1,red,x\n2,red,y\n3,blue,x\n4,?,y\n", "train.csv")
+    write(tmp_path, "a,colour,kind\n1,?,x\n2,green,y\n", "dev.csv")
+    sources = {"train": "train.csv", "dev": "dev.csv"}
+    (found,) = splits(sources, "kind", tmp_path, fractions=(), missing="median")
+    assert raw(found, "dev")[:, 1:] == pytest.approx(np.array([[0, 1], [0, 0]]), abs=1e-6)

@@ -160,7 +160,7 @@ def test_large_data_are_mapped_by_the_workers(command: Command, tmp_path: Path) 
     done = command("run", "c.yaml", HPSEARCH_CACHE=str(tmp_path / "cache"))
     assert done.returncode == 0, done.stderr
     assert "constant columns become 0" in done.stderr
-    (kept,) = (tmp_path / "cache").iterdir()
+    (kept,) = (tmp_path / "cache" / "hpsearch-data").iterdir()
     assert (kept / "0-train-x.npy").stat().st_size > 40_000_000
     (tmp_path / "file").write_text("")
     other = command("run", "c.yaml", "-n", "b", HPSEARCH_CACHE=str(tmp_path / "file" / "no"))

@@ -165,6 +165,17 @@ def test_every_dtype_and_order_of_npy_is_read(tmp_path: Path, kind: str, order: 
     assert found.classes == ("a", "b")
 
 
+def test_an_array_in_fortrans_order_is_not_copied_whole(tmp_path: Path) -> None:
+    x = np.arange(240).reshape(12, 4, 5)
+    np.save(tmp_path / "x.npy", np.asfortranarray(x))
+    np.save(tmp_path / "y.npy", Y)
+    found: Any = load("x.npy", "y.npy", tmp_path).x
+    assert all(isinstance(block.base, np.memmap) for block in found.blocks)
+    assert found.shape == (12, 20)
+    rows = np.array([7, 0, 11])
+    assert np.array_equal(found[rows], x.reshape(12, 20)[rows])
+
+
 def test_an_npy_file_is_mapped_rather_than_loaded(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", X)
     np.save(tmp_path / "y.npy", Y)

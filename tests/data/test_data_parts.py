@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from data_files import load, refusal, splits, write
 from hpsearch.data import PARTS, Dataset, Split, split
-from hpsearch.data.splitting import Rows, folded, share_out
+from hpsearch.data.shares import Rows, fold, share_out
 from hpsearch.errors import DataError
 
 Counts = dict[str, float]
@@ -66,7 +66,7 @@ def test_examples_that_no_part_asks_for_are_noted() -> None:
     [
         ([5, 5], {"train": 8, "dev": 2, "test": 1}, "split asks for 11 examples, but there are 10"),
         ([5, 5, 5], {"train": 8, "dev": 2, "test": 0}, "dev: 2 examples cannot hold one of each"),
-        ([5, 1], {"train": 3, "dev": 2, "test": 0}, "a class has 1 example"),
+        ([5, 1], {"train": 3, "dev": 2, "test": 0}, "split: class 'class 1' has 1 example"),
     ],
 )
 def test_numbers_of_examples_that_cannot_be_are_refused(
@@ -129,12 +129,30 @@ def test_one_file_for_two_parts_is_noted(tmp_path: Path) -> None:
     assert found.notes == ("train and dev are the same file, so dev tells nothing of new examples",)
 
 
-def test_a_class_that_only_dev_has_is_noted(tmp_path: Path) -> None:
-    write(tmp_path, FILES["train"], "train.csv")
-    write(tmp_path, "a,kind\n1,x\n2,z\n", "dev.csv")
-    (found,) = splits({"train": "train.csv", "dev": "dev.csv"}, "kind", tmp_path, fractions=())
-    assert found.classes == ("x", "y", "z")
-    assert found.notes == ("1 class has no training example: 'z'",)
+@pytest.mark.parametrize("part", ["dev", "test"])
+def test_a_class_that_only_dev_or_test_has_is_refused(tmp_path: Path, part: str) -> None:
+    sources = {"train": write(tmp_path, FILES["train"], "train.csv")}
+    sources[part] = write(tmp_path, "a,kind\n1,x\n2,z\n3,z\n4,w\n", f"{part}.csv")
+    text, key = refusal(sources, "kind", tmp_path, fractions=())
+    assert text == (
+        f"{part}.csv:3: class 'z' does not occur in train, and neither do 'w', so that it cannot be"
+        " learned; add examples of it there, or remove them here"
+    )
+    assert key is None
+
+
+def test_with_folds_dev_is_for_training_too(tmp_path: Path) -> None:
+    z = "1,z\n2,z\n3,z\n"
+    sources = {
+        "train": write(tmp_path, FILES["train"], "train.csv"),
+        "dev": write(tmp_path, f"a,kind\n{z}", "dev.csv"),
+        "test": write(tmp_path, f"a,kind\n{z}", "test.csv"),
+    }
+    found = splits(sources, "kind", tmp_path, fractions=(), folds=3)
+    assert {each.classes for each in found} == {("x", "y", "z")}
+    write(tmp_path, f"a,kind\n{z}4,w\n", "test.csv")
+    text, _ = refusal(sources, "kind", tmp_path, fractions=(), folds=3)
+    assert text.startswith("test.csv:5: class 'w' does not occur in train and dev, so that it")
 
 
 # Folds
@@ -154,14 +172,14 @@ def test_each_example_is_dev_in_one_fold_and_test_stays_apart(
     examples, rng = dataset(sizes, classes), np.random.default_rng(seed)
     shares = {"train": 0.6, "dev": 0.4 - test, "test": test}
     rows = share_out(examples, shares, rng)
-    folds = folded(examples, rows, k, rng)
+    folds = fold(examples, rows, k, rng)
     assert len(folds) == k
     pool = sorted(np.concatenate([rows.train, rows.dev]).tolist())
-    assert sorted(np.concatenate([fold.dev for fold in folds]).tolist()) == pool
-    for fold in folds:
-        assert dealt(fold) == list(range(sum(sizes)))
-        assert np.array_equal(fold.test, rows.test)
-    lengths = [len(fold.dev) for fold in folds]
+    assert sorted(np.concatenate([each.dev for each in folds]).tolist()) == pool
+    for each in folds:
+        assert dealt(each) == list(range(sum(sizes)))
+        assert np.array_equal(each.test, rows.test)
+    lengths = [len(each.dev) for each in folds]
     assert max(lengths) - min(lengths) <= 1
     if classes:
         counts = np.array([np.bincount(examples.y[f.dev], minlength=len(sizes)) for f in folds])

@@ -289,7 +289,8 @@ BAD_TABLES = {
     ),
     "single": (
         "a,kind\n1,x\n2,y\n3,x\n",
-        "t.csv:3: class 'y' has 1 example; every class needs at least 2",
+        "t.csv:3: class 'y' has 1 example; every class needs at least 2, one to train on and one to"
+        " judge by. Add examples, remove or merge the class, or set `stratify: false`",
         None,
     ),
     "singles": ("a,kind\n1,x\n2,y\n3,x\n4,z\n", "has 1 example, and so have 'z'; every", None),

@@ -175,9 +175,9 @@ def test_train_has_mean_0_and_deviation_1_and_the_others_use_its_figures() -> No
 @pytest.mark.parametrize("value", [0.0, 0.1, -3.0, 1e300, 5e-324])
 def test_a_constant_column_becomes_0(value: float) -> None:
     parts = split(dataset([9, 9], np.full((18, 1), value)), SIXTY, np.random.default_rng(0))
-    assert (parts.mean[0], parts.std[0]) == (value, 1.0)
+    assert (parts.mean[0], parts.std[0]) == (value, np.inf)
     for part in PARTS:
-        assert not getattr(parts, part).x.any()
+        assert getattr(parts, part).x.tobytes() == bytes(4 * len(getattr(parts, part).y))
 
 
 @settings(deadline=None)
@@ -206,23 +206,28 @@ def test_the_largest_floats_have_a_finite_mean_and_deviation(low: float) -> None
     largest = np.finfo(np.float64).max
     raw = np.where(np.arange(2000) % 7 < 3, low, 1.0)[:, None] * largest
     parts = split(dataset([1000, 1000], raw), SIXTY, np.random.default_rng(0))
-    assert np.isfinite([parts.mean, parts.std]).all()
+    assert np.isfinite(parts.mean).all()
+    assert np.isfinite(parts.std).all() == (low != 1)
     assert np.abs(parts.train.x).max() < 10
 
 
 def test_a_spread_too_small_for_a_float_counts_as_constant() -> None:
     raw = np.where(np.arange(20) % 2, 5e-324, 0.0)[:, None]
     parts = split(dataset([10, 10], raw), SIXTY, np.random.default_rng(0))
-    assert parts.std[0] == 1
+    assert parts.std[0] == np.inf
     assert not parts.train.x.any()
 
 
-def test_a_column_constant_in_train_only_keeps_its_unit_elsewhere() -> None:
+@pytest.mark.parametrize("value", [1e-310, 0.0, -1.7e308])
+@pytest.mark.parametrize("other", [5.0, 1.7e308])
+def test_a_column_constant_in_train_is_0_in_dev_and_test_too(value: float, other: float) -> None:
     chosen = rows(split(dataset([10, 10]), SIXTY, np.random.default_rng(0)))
-    raw = np.full((20, 1), 1e-310)
-    raw[chosen["dev"]] = 5.0
+    raw = np.full((20, 1), value)
+    raw[[*chosen["dev"], *chosen["test"]]] = other
     parts = split(dataset([10, 10], raw), SIXTY, np.random.default_rng(0))
-    assert (parts.dev.x == 5).all()
+    for part in PARTS:
+        assert not getattr(parts, part).x.any()
+    assert parts.notes == ("1 constant column becomes 0: f0",)
 
 
 def test_an_absurd_value_outside_train_is_named() -> None:

@@ -46,16 +46,51 @@ def share_out(
     Raises:
         DataError: A part that is asked for would be empty, or a class has too few examples.
     """
-    found: dict[str, Positions] = {}
-    start = 0
-    for part, size in dataset.parts:
-        found[part] = np.arange(start, start + size)
-        start += size
+    found = _rows_of_files(dataset)
     if shares:
         count = dict(dataset.parts).get("train", len(dataset.y))
         found |= _shared(dataset, count, shares, rng, stratify=stratify)
     nothing = np.empty(0, np.int64)
     return Rows(*(found.get(part, nothing) for part in PARTS))
+
+
+def _rows_of_files(dataset: Dataset) -> dict[str, Positions]:
+    """Return the examples of each part that has a file of its own."""
+    found: dict[str, Positions] = {}
+    start = 0
+    for part, size in dataset.parts:
+        found[part] = np.arange(start, start + size)
+        start += size
+    return found
+
+
+def refuse_unknown_classes(dataset: Dataset, *, folds: bool = False) -> None:
+    """Refuse a class that only the file of dev or test holds: no network can learn it.
+
+    folds: Whether dev is for training too, as it is in all folds but one.
+    """
+    files = _rows_of_files(dataset)
+    if not dataset.classes or not files:
+        return
+    learned = [part for part in learned_parts(folds=folds) if part in files]
+    known = np.zeros(len(dataset.classes), bool)
+    known[dataset.y[np.concatenate([files[part] for part in learned])]] = True
+    if known.all():
+        return
+    first = int(np.argmin(known[dataset.y]))
+    here = dataset.y[first]
+    others = [shown(dataset.classes[k]) for k in np.flatnonzero(~known) if k != here]
+    raise DataError(
+        f"{dataset.example(first)}: class {shown(dataset.classes[here])} does not occur in"
+        f" {' and '.join(learned)}"
+        + (f", and neither do {listed(others)}" if others else "")
+        + ", so that it cannot be learned; add examples of it there, or remove them here"
+    )
+
+
+def learned_parts(*, folds: bool) -> tuple[str, ...]:
+    """Return the parts that are for training: with folds also dev, as in all folds but one."""
+    return PARTS[:2] if folds else PARTS[:1]
 
 
 def _shared(
@@ -74,7 +109,7 @@ def _shared(
     groups = _groups(dataset, stratify=stratify)[:m]
     sizes = np.bincount(groups)
     if by_count:
-        counts = _exact_counts(sizes, wanted, m)
+        counts = _exact_counts(dataset, sizes, wanted, m)
     else:
         _check_pairs(dataset, sizes, groups, to_dev=wanted[1] > 0)
         counts = _counts(sizes, wanted, _least(sizes, wanted))
@@ -125,7 +160,7 @@ def _check_pairs(
         f"{dataset.example(first)}: class {shown(dataset.classes[single[0]])} has 1 example"
         + (f", and so have {listed(others)}" if others else "")
         + "; every class needs at least 2, one to train on and one to judge by."
-        " Add examples, or remove or merge the class"
+        " Add examples, remove or merge the class, or set `stratify: false`"
     )
 
 
@@ -154,7 +189,7 @@ def _counts(
 
 
 def _exact_counts(
-    sizes: NDArray[np.int64], wanted: NDArray[np.float64], m: int
+    dataset: Dataset, sizes: NDArray[np.int64], wanted: NDArray[np.float64], m: int
 ) -> NDArray[np.int64]:
     """As _counts, for a number of examples per part; the last column is what stays unused."""
     if wanted.sum() > m:
@@ -175,8 +210,8 @@ def _exact_counts(
     short = np.flatnonzero((sizes > 0) & (sizes < least.sum(axis=1)))
     if len(short):
         raise DataError(
-            "split: a class has 1 example, which cannot be in train and in dev; add examples, or"
-            " set `stratify: false`",
+            f"split: class {shown(dataset.classes[short[0]])} has 1 example, which cannot be in"
+            " train and in dev; add examples, or set `stratify: false`",
             key="split",
         )
     counts = _counts(sizes, total / m, least)
@@ -189,7 +224,7 @@ def _exact_counts(
     return counts
 
 
-def folded(
+def fold(
     dataset: Dataset,
     rows: Rows,
     folds: int,

@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 
 from hpsearch.data import cache
+from hpsearch.data.assemble import read
+from hpsearch.data.categories import drop_unseen
 from hpsearch.data.dataset import Dataset
-from hpsearch.data.prepared import Examples, Split, prepared
+from hpsearch.data.examples import Examples, Split, make_split
 from hpsearch.data.readers import ending
-from hpsearch.data.reading import read
-from hpsearch.data.source import DataSource
-from hpsearch.data.splitting import PARTS, folded, share_out
+from hpsearch.data.shares import PARTS, fold, refuse_unknown_classes, share_out
+from hpsearch.data.source import DataSource, Stamps
 
-FORMAT = 1
+FORMAT = 2
 """Of what is in the cache; to be raised when other numbers come from the same source."""
 
 
@@ -37,60 +38,70 @@ def prepare(
     Raises:
         DataError: The data cannot be used, or are others than when the run began.
     """
-    key = _key(source)
+    key = cache_key(source)
     found = _from_cache(source, key)
     if found is not None:
         return found
-    source.check()
+    vouched = source.check()
     dataset = read(source)
+    refuse_unknown_classes(dataset, folds=bool(source.folds))
     rng = stream(source.seed, "split")
     rows = share_out(dataset, dict(source.fractions), rng, stratify=source.stratify)
+    dataset, notes = drop_unseen(dataset, rows, folds=bool(source.folds))
+    notes = (*_notes(source, dataset), *notes)
     every = [rows]
     if source.folds:
-        every = folded(dataset, rows, source.folds, rng, stratify=source.stratify)
-    notes = _notes(source, dataset)
+        every = fold(dataset, rows, source.folds, rng, stratify=source.stratify)
 
-    def all_kept(keeper: cache.Keeper) -> tuple[Split, ...]:
-        return tuple(
-            prepared(dataset, each, keeper, f"{k}-", notes) for k, each in enumerate(every)
+    def keep_all(keeper: cache.Keeper) -> tuple[tuple[Split, ...], Stamps]:
+        splits = tuple(
+            make_split(dataset, each, keeper, f"{k}-", notes) for k, each in enumerate(every)
         )
+        return splits, source.check(vouched, "while it was read")
 
     size = sum(len(part) for each in every for part in each) * len(dataset.features) * 4
     if size <= cache.LARGE:
-        return all_kept(cache.Memory())
+        return keep_all(cache.Memory())[0]
     try:
-        return _in_cache(source, key, all_kept)
+        return _in_cache(key, keep_all)
     except OSError as error:
         why = f"{error.strerror or error}"
     notes = (
         *notes,
         f"every process keeps the data in its own memory ({size / 2**20:,.0f} MiB), since the"
-        f" cache cannot be written: {why}",
+        f" cache {_cache_name()} cannot be written: {why}. HPSEARCH_CACHE can name another folder",
     )
-    return all_kept(cache.Memory())
+    return keep_all(cache.Memory())[0]
 
 
-def _key(source: DataSource) -> str:
+def _cache_name() -> str:
+    try:
+        return str(cache.cache_root())
+    except RuntimeError:  # no home folder
+        return "in ~/.cache"
+
+
+def cache_key(source: DataSource) -> str:
     """Return the name of the folder in the cache: a hash of all that decides the numbers."""
     ends = sorted((file.part, file.key, ending(file.name)) for file in source.files())
-    decides = [FORMAT, source.identity(), source.regression, ends]
+    decides = [FORMAT, source.identity(), ends]
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _in_cache(
-    source: DataSource, key: str, all_kept: Callable[[cache.Keeper], tuple[Split, ...]]
+    key: str, keep_all: Callable[[cache.Keeper], tuple[tuple[Split, ...], Stamps]]
 ) -> tuple[Split, ...]:
     """Write the arrays to the cache, for all processes; OSError when there is no room."""
     folder = cache.Folder(key)
     try:
-        splits = all_kept(folder)
+        splits, stamps = keep_all(folder)
         for k, each in enumerate(splits):
             folder.keep(f"{k}-mean", each.mean.shape, each.mean.dtype, [each.mean])
             folder.keep(f"{k}-std", each.std.shape, each.std.dtype, [each.std])
         first = splits[0]
         folder.finish(
             {
-                "stamps": source.stamps(),
+                "stamps": stamps,
                 "features": first.features,
                 "classes": first.classes,
                 "image": first.image,
@@ -105,23 +116,25 @@ def _in_cache(
 
 def _from_cache(source: DataSource, key: str) -> tuple[Split, ...] | None:
     """Map the arrays that another process, or an earlier one, has written; None without any."""
-    found = cache.opened(key)
+    found = cache.open_folder(key)
     if found is None:
         return None
     folder, about = found
-    source.check(about["stamps"])
     try:
-        return tuple(_mapped(folder, k, about) for k in range(len(about["splits"])))
-    except (OSError, ValueError):
+        stamps = {sha256: list(stamps) for sha256, stamps in about["stamps"].items()}
+        splits = tuple(_mapped(folder, k, about) for k in range(source.folds or 1))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # damaged on the disk
         cache.discard(folder)
         return None
+    source.check(stamps)
+    return splits
 
 
 def _mapped(folder: Path, k: int, about: Mapping[str, Any]) -> Split:
-    """Map split number k; OSError or ValueError when a file is not there whole."""
+    """Map split number k; any of the errors that `_from_cache` catches when it is damaged."""
 
     def array(name: str) -> Any:
-        return cache.mapped(folder / f"{k}-{name}.npy")
+        return cache.map_array(folder / f"{k}-{name}.npy")
 
     own, image = about["splits"][k], about["image"]
     return Split(

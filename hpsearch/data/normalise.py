@@ -5,14 +5,14 @@ Everything runs in chunks of rows, so that data on the disk are never loaded who
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.data.dataset import CHUNK, Dataset, chunks, listed
-from hpsearch.data.splitting import Positions
+from hpsearch.data.shares import Positions
 from hpsearch.errors import DataError
 
 FARTHEST = 1e18
@@ -25,31 +25,34 @@ Array = NDArray[np.float64]
 class Statistics:
     """Of columns of numbers, each (n,).
 
-    mean, std: std is 1 for a constant column.
-    exponent: of the power of two that a column is divided by before anything is squared; 0 for a
-        constant column.
+    mean, std: std is infinite for a constant column, so that it becomes 0 for any value.
+    exponent: of the power of two that a column is divided by before anything is squared.
     """
 
     mean: Array
     std: Array
     exponent: NDArray[np.int32]
-    constant: NDArray[np.bool_]
 
-    def repeated(self, times: int) -> Statistics:
+    @property
+    def constant(self) -> NDArray[np.bool_]:
+        """Which columns hold one value only."""
+        return np.isinf(self.std)
+
+    def repeat(self, times: int) -> Statistics:
         """Return the statistics of columns that follow each other that often."""
         return Statistics(
             np.tile(self.mean, times),
             np.tile(self.std, times),
             np.tile(self.exponent, times),
-            np.tile(self.constant, times),
         )
 
-    def normalised(self, x: Array) -> Array:
-        """Return (x - mean) / std; what overflows is infinite."""
+    def normalise(self, x: Array) -> Array:
+        """Return (x - mean) / std; what overflows is infinite, but 0 in a constant column."""
         with np.errstate(all="ignore"):  # what overflows is refused in words by who calls
-            return (np.ldexp(x, -self.exponent) - np.ldexp(self.mean, -self.exponent)) / np.ldexp(
-                self.std, -self.exponent
-            )
+            z: Array = np.ldexp(x, -self.exponent) - np.ldexp(self.mean, -self.exponent)
+            z /= np.ldexp(self.std, -self.exponent)
+        z[:, self.constant] = 0  # not -0, nor NaN where the difference overflows
+        return z
 
 
 def statistics(blocks: Callable[[], Iterator[Array]]) -> Statistics:
@@ -86,8 +89,7 @@ def statistics(blocks: Callable[[], Iterator[Array]]) -> Statistics:
     with np.errstate(over="ignore"):
         mean = np.clip(np.ldexp(centre, exponent), low, high)
         std = np.minimum(np.ldexp(np.sqrt(squares / count), exponent), high / 2 - low / 2)
-    constant = std == 0
-    return Statistics(mean, np.where(constant, 1.0, std), np.where(constant, 0, exponent), constant)
+    return Statistics(mean, np.where(std == 0, np.inf, std), exponent)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +111,7 @@ class Normaliser:
         """
         for some in chunks(rows, len(self.dataset.features)):
             raw = _filled(self.dataset, self.fill, some)
-            z = self.inputs.normalised(raw)
+            z = self.inputs.normalise(raw)
             near = np.abs(z) <= FARTHEST
             if not near.all():
                 i, j = divmod(int(np.argmin(near)), near.shape[1])
@@ -121,38 +123,20 @@ class Normaliser:
                 )
             yield z.astype(np.float32)
 
-    def notes(self, others: Iterable[NDArray[np.float32]]) -> tuple[str, ...]:
-        """Say which columns, or channels of an image, tell nothing.
-
-        others: The parts that were not learned from, normalised.
-        """
-        constant = self.inputs.constant
-        if not constant.any():
-            return ()
-        varies = np.zeros(len(constant), bool)
-        for x in others:
-            for some in chunks(np.arange(len(x)), len(constant)):
-                varies[(x[some[0] : some[-1] + 1] != 0).any(axis=0)] = True
-        names, what = self.dataset.features, "column"
+    def notes(self) -> tuple[str, ...]:
+        """Say which columns, or channels of an image, tell nothing."""
+        constant, names, what = self.inputs.constant, self.dataset.features, "column"
         if self.dataset.image is not None:
             channels = self.dataset.image[2]
-            names, what = tuple(map(str, range(channels))), "channel"
-            constant = constant[:channels]
-            varies = np.logical_or.reduce(varies.reshape(-1, channels))
-        notes = []
-        if found := [names[j] for j in np.flatnonzero(constant & ~varies)]:
-            verb = f"{what} becomes" if len(found) == 1 else f"{what}s become"
-            notes.append(f"{len(found)} constant {verb} 0: {listed(found)}")
-        if found := [names[j] for j in np.flatnonzero(constant & varies)]:
-            verb = f"{what} is" if len(found) == 1 else f"{what}s are"
-            notes.append(
-                f"{len(found)} {verb} constant in the training part alone, which learns nothing"
-                f" there: {listed(found)}"
-            )
-        return tuple(notes)
+            constant, names, what = constant[:channels], tuple(map(str, range(channels))), "channel"
+        found = [names[j] for j in np.flatnonzero(constant)]
+        if not found:
+            return ()
+        verb = f"{what} becomes" if len(found) == 1 else f"{what}s become"
+        return (f"{len(found)} constant {verb} 0: {listed(found)}",)
 
 
-def fitted(dataset: Dataset, train: Positions, used: Positions) -> Normaliser:
+def fit(dataset: Dataset, train: Positions, used: Positions) -> Normaliser:
     """Learn from the training examples how to normalise.
 
     Columns of a table one by one; an image's pixels together, channel by channel, so that an image
@@ -173,7 +157,7 @@ def fitted(dataset: Dataset, train: Positions, used: Positions) -> Normaliser:
         for some in chunks(train, n):
             yield _filled(dataset, fill, some).reshape(-1, columns)
 
-    return Normaliser(dataset, fill, statistics(blocks).repeated(n // columns))
+    return Normaliser(dataset, fill, statistics(blocks).repeat(n // columns))
 
 
 def _filled(dataset: Dataset, fill: Array | None, rows: Positions) -> Array:
@@ -184,6 +168,9 @@ def _filled(dataset: Dataset, fill: Array | None, rows: Positions) -> Array:
 
 def _fill(dataset: Dataset, train: Positions, used: Positions) -> Array | None:
     """Return the median of each column; for categories, the most frequent one."""
+    for group in dataset.groups:
+        if group.first == group.end:
+            raise _no_value(group.name)
     n = len(dataset.features)
     lacking = np.zeros(n, bool)
     for some in chunks(used, n):
@@ -191,14 +178,14 @@ def _fill(dataset: Dataset, train: Positions, used: Positions) -> Array | None:
     if not lacking.any():
         return None
     fill = np.zeros(n)
-    for start, end in dataset.groups:
+    for name, start, end in dataset.groups:
         if not lacking[start:end].any():
             continue
         counts = np.zeros(end - start)
         for some in chunks(train, n):
             counts += np.nansum(dataset.take(some)[:, start:end], axis=0)
         if not counts.any():
-            raise _no_value(dataset.features[start].partition("=")[0])
+            raise _no_value(name)
         fill[start + int(np.argmax(counts))] = 1
         lacking[start:end] = False
     columns = np.flatnonzero(lacking)
@@ -231,7 +218,7 @@ def _no_value(name: str) -> DataError:
     )
 
 
-def fitted_target(dataset: Dataset, train: Positions) -> Statistics:
+def fit_target(dataset: Dataset, train: Positions) -> Statistics:
     """Return the statistics of the targets of the training examples.
 
     Raises:
@@ -248,12 +235,12 @@ def fitted_target(dataset: Dataset, train: Positions) -> Statistics:
     return found
 
 
-def normalised_target(
+def normalise_target(
     dataset: Dataset, rows: Positions, target: Statistics, part: str
 ) -> NDArray[np.float32]:
     """Return the targets of some examples, (k,), in standard deviations from the mean."""
     y = dataset.y[rows]
-    z = target.normalised(y[:, None])[:, 0]
+    z = target.normalise(y[:, None])[:, 0]
     near = np.abs(z) <= FARTHEST
     if not near.all():
         i = int(np.argmin(near))

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.data.cache import Keeper, Memory
+from hpsearch.data.categories import drop_unseen
 from hpsearch.data.dataset import Dataset
-from hpsearch.data.normalising import fitted, fitted_target, normalised_target
-from hpsearch.data.splitting import PARTS, Rows, notes_on, share_out
+from hpsearch.data.normalise import fit, fit_target, normalise_target
+from hpsearch.data.shares import PARTS, Rows, notes_on, share_out
 
 
 class Examples(NamedTuple):
@@ -32,8 +33,9 @@ class Split:
 
     train, dev, test: dev or test is empty only where it was given no share.
     mean, std: (n,) float64, of the training examples before normalising. A raw example becomes
-        `(x - mean) / std`; std is 1 for a constant column. In an image all pixels of a channel have
-        the same.
+        `(x - mean) / std`. In an image all pixels of a channel have the same. A column that is
+        constant in train has an infinite std, and so becomes 0 in all parts: weights that nothing
+        was learned for must not meet a value of dev or test.
     features, classes, image: as in Dataset.
     target: mean and standard deviation of the training targets, for regression: a prediction z
         means `z * std + mean`. None for classes.
@@ -52,7 +54,7 @@ class Split:
     notes: tuple[str, ...] = ()
 
 
-def prepared(
+def make_split(
     dataset: Dataset, rows: Rows, keeper: Keeper, name: str = "", notes: tuple[str, ...] = ()
 ) -> Split:
     """Normalise the parts by the training examples, and give the arrays to the keeper.
@@ -64,11 +66,11 @@ def prepared(
         name: Begins the names of the arrays.
         notes: What is already worth knowing.
     Raises:
-        DataError: As `normalising.fitted` and `Normaliser.blocks`.
+        DataError: As `normalise.fit` and `Normaliser.blocks`.
         OSError: The keeper has no room.
     """
-    normaliser = fitted(dataset, rows.train, np.concatenate(rows))
-    target = None if dataset.classes else fitted_target(dataset, rows.train)
+    normaliser = fit(dataset, rows.train, np.concatenate(rows))
+    target = None if dataset.classes else fit_target(dataset, rows.train)
     parts: dict[str, Examples] = {}
     for part, chosen in zip(PARTS, rows, strict=True):
         x = keeper.keep(
@@ -79,7 +81,7 @@ def prepared(
         )
         y = dataset.y[chosen]
         if target is not None:
-            y = normalised_target(dataset, chosen, target, part)
+            y = normalise_target(dataset, chosen, target, part)
         parts[part] = Examples(x, keeper.keep(f"{name}{part}-y", y.shape, y.dtype, [y]))
     inputs = normaliser.inputs
     return Split(
@@ -93,7 +95,7 @@ def prepared(
         notes=(
             *notes,
             *notes_on(dataset, rows),
-            *normaliser.notes([parts["dev"].x, parts["test"].x]),
+            *normaliser.notes(),
         ),
     )
 
@@ -106,4 +108,6 @@ def split(
     stratify: bool = True,
 ) -> Split:
     """Part the examples at random, as `share_out`, and normalise them, in memory."""
-    return prepared(dataset, share_out(dataset, shares, rng, stratify=stratify), Memory())
+    rows = share_out(dataset, shares, rng, stratify=stratify)
+    left, notes = drop_unseen(dataset, rows)
+    return make_split(left, rows, Memory(), notes=notes)

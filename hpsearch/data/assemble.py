@@ -90,6 +90,12 @@ def _with_image(dataset: Dataset, asked: tuple[int, ...] | None) -> Dataset:
     """Let each row be an image of the height, width and channels that the config gives."""
     if asked is None:
         return dataset
+    if dataset.groups:
+        raise DataError(
+            f"image: column {dataset.groups[0].name!r} holds categories, which are no pixels; put"
+            " it under ignore, or remove `image`",
+            key="image",
+        )
     height, width, channels = (*asked, 1)[:3]
     size = f"{height} x {width} x {channels}"
     if dataset.image is not None and dataset.image != (height, width, channels):
