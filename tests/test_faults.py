@@ -32,6 +32,12 @@ budget: {trials: 40}
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
+def as_in_a_terminal() -> None:
+    """Undo what nohup and background jobs do, which is for a program to respect."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Start the real command in the background; nothing of it outlives the test."""
@@ -45,6 +51,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=as_in_a_terminal,
         )
         started.append(process)
         return process
