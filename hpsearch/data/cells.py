@@ -10,6 +10,8 @@ from hpsearch.data.dataset import shown
 
 MISSING = {"", "?", "-", "na", "n/a", "nan", "null", "none"}
 """How a missing value is written, in small letters."""
+NO_CATEGORY = {"", "nan", "null"}
+"""Those that are missing also where the config says that a column's words are categories."""
 COMMA_NUMBER = re.compile(r"[+-]?\d*(,\d+)+(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
 
@@ -41,9 +43,26 @@ def number_in(cell: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def is_missing(cell: str) -> bool:
-    """Tell whether a cell says that there is no value."""
-    return cell.lower() in MISSING
+def whole_number(text: str) -> int:
+    """Return the whole number that a text is known to be, as in `12` or `12.0`."""
+    try:
+        return int(text)  # exact beyond 2 ** 53, unlike float
+    except ValueError:
+        return int(float(text))
+
+
+def plainest(text: str) -> str:
+    """Return the one way to write a finite number: `7` for 7.0 and 07."""
+    value = plain_float(text)
+    return str(whole_number(text)) if value.is_integer() else repr(value)
+
+
+def is_missing(cell: str, *, category: bool = False) -> bool:
+    """Tell whether a cell says that there is no value.
+
+    category: Whether its column is one whose words are categories, as the config says.
+    """
+    return cell.lower() in (NO_CATEGORY if category else MISSING)
 
 
 def misspelt_number(cell: str) -> str | None:

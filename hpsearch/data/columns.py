@@ -7,12 +7,19 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.data.cells import is_missing, missing, misspelt_number, number_in, numbers_in
+from hpsearch.data.cells import (
+    is_missing,
+    missing,
+    misspelt_number,
+    number_in,
+    numbers_in,
+    plainest,
+)
 from hpsearch.data.dataset import Dataset, Group, did_you_mean, listed, locator, shown
 from hpsearch.data.labels import Words, join, y_and_classes
 from hpsearch.errors import DataError
@@ -47,12 +54,18 @@ class Column:
     numbers: (m,) float64, finite; NaN where the cell is a word.
     words: Words, of the cells at `rows` only: missing values, categories, mistakes.
     rows: (k,) int64, ascending.
+    declared: Whether the config says that the cells are categories.
     """
 
     name: str
     numbers: NDArray[np.float64]
     words: Words
     rows: NDArray[np.int64]
+    declared: bool = False
+
+    def lacks(self, word: str) -> bool:
+        """Tell whether a word says that there is no value."""
+        return is_missing(word, category=self.declared)
 
     def first(self, code: int) -> int:
         """Return the row of the first cell that holds this word."""
@@ -206,6 +219,7 @@ def dataset_of(parts: Sequence[tuple[str, Table]], wanted: Wanted) -> Dataset:
         return tables[file].row(inside)
 
     joint = [_below(each) for each in columns]
+    joint = [_declared(each) if each.name in wanted.categorical else each for each in joint]
     label = _below([table.label for table in tables])
     kinds = [_is_categorical(column, wanted, row, tables[0].where) for column in joint]
     if not wanted.fill:
@@ -263,10 +277,21 @@ def _below(columns: Sequence[Column]) -> Column:
     )
 
 
+def _declared(column: Column) -> Column:
+    """Return a column as one of categories; equal numbers are one when all values are numbers."""
+    words = column.words
+    if all(is_missing(word) or number_in(word) is not None for word in words.words):
+        same = [word if is_missing(word) else plainest(word) for word in words.words]
+        place = {word: k for k, word in enumerate(dict.fromkeys(same))}
+        codes = np.array([place[word] for word in same], np.int64)
+        words = Words(tuple(place), codes[words.codes])
+    return replace(column, words=words, declared=True)
+
+
 def _is_categorical(column: Column, wanted: Wanted, row: Callable[[int], str], where: str) -> bool:
     """Tell whether a column's cells are categories; DataError when they are neither."""
-    wrong = [code for code, word in enumerate(column.words.words) if not is_missing(word)]
-    if column.name in wanted.categorical:
+    wrong = [code for code, word in enumerate(column.words.words) if not column.lacks(word)]
+    if column.declared:
         if not wrong and wanted.fill:
             raise DataError(f"{where}: column {column.name!r} has no value; put it under ignore")
         return True
@@ -299,7 +324,7 @@ def _refuse_missing(columns: Sequence[Column], row: Callable[[int], str]) -> Non
         (column.first(code), place, word)
         for place, column in enumerate(columns)
         for code, word in enumerate(column.words.words)
-        if is_missing(word)
+        if column.lacks(word)
     ]
     if found:
         i, place, word = min(found)
@@ -314,7 +339,7 @@ def _matrix(
     groups = []
     categories: list[list[str]] = []
     for column, is_category in zip(columns, categorical, strict=True):
-        words = sorted(word for word in column.words.words if not is_missing(word))
+        words = sorted(word for word in column.words.words if not column.lacks(word))
         categories.append(words if is_category else [])
         if is_category:
             groups.append(Group(column.name, len(names), len(names) + len(words)))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.data.cells import is_missing, missing, number_in, plain_float
+from hpsearch.data.cells import is_missing, missing, number_in, plain_float, whole_number
 from hpsearch.data.dataset import shown
 from hpsearch.errors import DataError
 
@@ -67,8 +67,9 @@ def encode(
         The Dataset's y and classes.
     """
     for code, word in enumerate(labels.words):
-        if word.lower() in ("", "nan"):  # `none` and `-` may well name a class
-            raise DataError(f"{place(labels.first(code))} {missing(word)}")
+        if is_missing(word):
+            other = "; a class of that name needs another one, such as `nothing`" if word else ""
+            raise DataError(f"{place(labels.first(code))} {missing(word)}{other}")
     try:
         values = [plain_float(word) for word in labels.words]
     except ValueError:
@@ -88,7 +89,7 @@ def encode(
                 " measurement, write `loss: mse` under objective",
                 key,
             )
-        whole = [_whole(word) for word in labels.words]
+        whole = [whole_number(word) for word in labels.words]
         ordered = sorted(set(whole))
         classes = tuple(map(str, ordered))
         place_of = {value: k for k, value in enumerate(ordered)}
@@ -96,13 +97,6 @@ def encode(
     y = np.array(position, np.int64)[labels.codes]
     _check_classes(y, classes, where, key)
     return y, classes
-
-
-def _whole(text: str) -> int:
-    try:
-        return int(text)  # exact beyond 2 ** 53, unlike float
-    except ValueError:
-        return int(float(text))
 
 
 def _check_classes(

@@ -18,6 +18,12 @@ from hpsearch.errors import DataError
 FARTHEST = 1e18
 """Standard deviations from the mean beyond which a square would leave float32."""
 
+NEAREST = 1e-6
+"""Standard deviations that the values of a column must span without their farthest one."""
+BIG = 20
+"""Power of two, about a million, below which no value counts as too large for the others: noise in
+the last digits of zeros beside ones is no mistake."""
+
 Array = NDArray[np.float64]
 
 
@@ -147,7 +153,8 @@ def fit(dataset: Dataset, train: Positions, used: Positions) -> Normaliser:
         train: The training examples.
         used: All examples that will be normalised; only their missing values are looked for.
     Raises:
-        DataError: A column with missing values has no value among the training examples.
+        DataError: A column with missing values has no value among the training examples, or one
+            value of a column is so far out that no other ones could be told apart.
     """
     n = len(dataset.features)
     columns = n if dataset.image is None else dataset.image[2]
@@ -157,7 +164,72 @@ def fit(dataset: Dataset, train: Positions, used: Positions) -> Normaliser:
         for some in chunks(train, n):
             yield _filled(dataset, fill, some).reshape(-1, columns)
 
-    return Normaliser(dataset, fill, statistics(blocks).repeat(n // columns))
+    inputs = statistics(blocks)
+    lone = _lone_value(blocks, inputs)
+    if lone is not None:
+        j, value = lone
+        i, j = _first_place(dataset, train, j, columns, value)
+        raise DataError(
+            f"{dataset.example(i)}: column {dataset.features[j]!r} holds {value:g},"
+            f" {_so_far_out(inputs.std[j % columns])} Correct it, remove the row, or put the column"
+            " under ignore"
+        )
+    return Normaliser(dataset, fill, inputs.repeat(n // columns))
+
+
+def _lone_value(
+    blocks: Callable[[], Iterator[Array]], found: Statistics
+) -> tuple[int, float] | None:
+    """Return (column, value) of a value beside which all others of its column become the same.
+
+    The smallest or the largest one, however often it occurs, without which the column's values
+    still differ, but by less than NEAREST standard deviations.
+
+    blocks, found: as given to `statistics`, and what it returned.
+    """
+    columns = np.flatnonzero((found.exponent > BIG) & ~found.constant)
+    if not len(columns):
+        return None
+    ends = np.empty((0, len(columns)))
+    for block in blocks():
+        ends = _ends(np.concatenate([ends, _ends(block[:, columns])]))
+    low, second, last, high = ends / 2  # halves, since the difference may pass the largest float
+    limit = NEAREST * (found.std[columns] / 2)
+    for value, span in ((high, last - low), (low, high - second)):
+        lone = np.flatnonzero((span > 0) & (span < limit))
+        if len(lone):
+            return int(columns[lone[0]]), float(value[lone[0]] * 2)
+    return None
+
+
+def _ends(x: Array) -> Array:
+    """Return the smallest, second, last but one and largest of each column's different values."""
+    low, high = x.min(axis=0), x.max(axis=0)
+    second = np.where(x > low, x, high).min(axis=0)
+    last = np.where(x < high, x, low).max(axis=0)
+    return np.stack([low, second, last, high])
+
+
+def _first_place(
+    dataset: Dataset, rows: Positions, column: int, columns: int, value: float
+) -> tuple[int, int]:
+    """Return the first of the examples that holds a value, and in which column.
+
+    columns: How many different columns, or channels of an image, follow each other.
+    """
+    for some in chunks(np.sort(rows), len(dataset.features)):
+        held = dataset.take(some)[:, column::columns] == value
+        if held.any():
+            i, place = divmod(int(np.argmax(held)), held.shape[1])
+            return int(some[i]), column + place * columns
+    raise AssertionError(f"no example holds {value}")
+
+
+def _so_far_out(std: float) -> str:
+    return (
+        f"so far out that all other values of the training examples are the same within"
+        f" {NEAREST:g} standard deviations ({std:g}); is it a mistake in the train data?"
+    )
 
 
 def _filled(dataset: Dataset, fill: Array | None, rows: Positions) -> Array:
@@ -222,10 +294,17 @@ def fit_target(dataset: Dataset, train: Positions) -> Statistics:
     """Return the statistics of the targets of the training examples.
 
     Raises:
-        DataError: They are all the same.
+        DataError: They are all the same, or would be beside one that is far out.
     """
     y = dataset.y[train][:, None]
     found = statistics(lambda: iter([y]))
+    lone = _lone_value(lambda: iter([y]), found)
+    if lone is not None:
+        i = int(train[y[:, 0] == lone[1]].min())
+        raise DataError(
+            f"{dataset.example(i)}: the label is {lone[1]:g}, {_so_far_out(found.std[0])} Correct"
+            " it, or remove the row"
+        )
     if found.constant[0]:
         raise DataError(
             f"the label is {y[0, 0]:g} in all {len(y)} training examples; there is nothing to"

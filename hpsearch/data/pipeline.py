@@ -20,7 +20,7 @@ from hpsearch.data.readers import ending
 from hpsearch.data.shares import PARTS, fold, refuse_unknown_classes, share_out
 from hpsearch.data.source import DataSource, Stamps
 
-FORMAT = 2
+FORMAT = 3
 """Of what is in the cache; to be raised when other numbers come from the same source."""
 
 

@@ -261,3 +261,65 @@ def test_a_missing_word_is_filled_in_and_a_new_one_is_not(tmp_path: Path) -> Non
     sources = {"train": "train.csv", "dev": "dev.csv"}
     (found,) = splits(sources, "kind", tmp_path, fractions=(), missing="median")
     assert raw(found, "dev")[:, 1:] == pytest.approx(np.array([[0, 1], [0, 0]]), abs=1e-6)
+
+
+# Declared categories
+
+
+NUMBERS = "code,a,kind\n1010,1,x\n1010.0,2,y\n01010,3,x\n2.5,4,y\n2.50,5,x\n-0.0,6,y\n0,7,x\n"
+
+
+def test_equal_numbers_are_one_category(tmp_path: Path) -> None:
+    found = load(write(tmp_path, NUMBERS), "kind", tmp_path, categorical=("code",))
+    assert found.features == ("code=0", "code=1010", "code=2.5", "a")
+    assert found.x[:, :3].argmax(axis=1).tolist() == [1, 1, 1, 2, 2, 0, 0]
+    words = NUMBERS.replace("2.5,", "A1,")
+    found = load(write(tmp_path, words), "kind", tmp_path, categorical=("code",))
+    assert {"code=1010", "code=01010", "code=1010.0", "code=A1"} < set(found.features)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_equal_numbers_of_several_files_are_one_category(tmp_path: Path, ending: str) -> None:
+    codes = {"train": [1010, 2020, 1010, 2020], "dev": [2020.0, None, 1010.0, 1010.0]}
+    for part, cells in codes.items():
+        if ending == ".csv":
+            rows = "".join(
+                f"{'' if c is None else c},{i},{'xy'[i % 2]}\n" for i, c in enumerate(cells)
+            )
+            write(tmp_path, "code,a,kind\n" + rows, f"{part}.csv")
+            continue
+        pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+        table = pa.table({"code": cells, "a": range(4), "kind": list("xyxy")})
+        pq.write_table(table, tmp_path / f"{part}{ending}")
+    sources = {part: f"{part}{ending}" for part in codes}
+    keys: dict[str, Any] = {"categorical": ("code",), "missing": "median", "fractions": ()}
+    (found,) = splits(sources, "kind", tmp_path, **keys)
+    assert found.features == ("code=1010", "code=2020", "a")
+    assert found.notes == ()
+    assert raw(found, "dev")[:, 0] == pytest.approx([0, 1, 1, 1], abs=1e-6)
+
+
+def test_words_that_mean_missing_are_categories_where_the_column_is_declared(
+    tmp_path: Path,
+) -> None:
+    words = ["none", "NA", "?", "-", "n/a", "yes"]
+    text = "a,b,kind\n" + "".join(f"{i},{w},{'xy'[i % 2]}\n" for i, w in enumerate(words))
+    found = load(write(tmp_path, text), "kind", tmp_path, categorical=("b",))
+    assert found.features == ("a", *sorted(f"b={word}" for word in words))
+    assert "column 'b' is 'none', a missing" in refusal("t.csv", "kind", tmp_path)[0]
+    for word in ("", "NaN", "null"):
+        write(tmp_path, text.replace("none", word))
+        sentence, _ = refusal("t.csv", "kind", tmp_path, categorical=("b",))
+        assert sentence.startswith("t.csv:2: column 'b' is ")
+        assert "a missing value" in sentence
+
+
+@pytest.mark.parametrize("word", ["?", "-", "NA", "N/A", "null", "none", "NaN"])
+def test_a_label_that_means_missing_is_refused(tmp_path: Path, word: str) -> None:
+    rows = f"1,x\n2,{word}\n3,x\n4,{word}\n"
+    text, key = refusal(write(tmp_path, "a,kind\n" + rows), "kind", tmp_path)
+    assert text == (
+        f"t.csv:3: column 'kind' is '{word}', a missing value; fill it in or remove the row;"
+        " a class of that name needs another one, such as `nothing`"
+    )
+    assert key is None

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from data_files import load, refusal, splits, write
 from hpsearch.data import PARTS, Dataset, Split, split
+from hpsearch.data import dataset as dataset_module
 from hpsearch.data.shares import Rows, fold, share_out
 from hpsearch.errors import DataError
 
@@ -330,3 +331,27 @@ def test_huge_and_tiny_pixels_are_normalised(tmp_path: Path, scale: float) -> No
     np.savez(tmp_path / "t.npz", x=x, y=np.arange(20) % 2)
     (found,) = splits("t.npz", None, tmp_path)
     assert found.train.x.std() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("chunk", [1, 50, 10_000])
+def test_a_pixel_that_wipes_out_its_channel_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr(dataset_module, "CHUNK", chunk)
+    x = np.random.default_rng(0).normal(0, 1, (40, 4, 3, 2))
+    y = np.arange(40) % 2
+    for i in range(40):  # whichever is in train
+        x[i, 2, 1, 1] = 1e200
+    np.savez(tmp_path / "t.npz", x=x, y=y)
+    text, _ = refusal("t.npz", None, tmp_path)
+    assert "column 'x_2_1_1' holds 1e+200, so far out that all other values of the" in text
+    assert text.startswith("t.npz: example ")
+
+
+def test_a_target_of_train_that_wipes_out_all_others_is_named(tmp_path: Path) -> None:
+    rows = "".join(f"{i},{i}\n" for i in range(9))
+    write(tmp_path, f"x,y\n{rows}1,1e300\n", "a.csv")
+    write(tmp_path, "x,y\n1,1\n2,2\n", "b.csv")
+    sources = {"train": "a.csv", "dev": "b.csv"}
+    text, _ = refusal(sources, "y", tmp_path, regression=True, fractions=())
+    assert text.startswith("a.csv:11: the label is 1e+300, so far out that all other values of")

@@ -240,3 +240,48 @@ def test_an_absurd_value_outside_train_is_named() -> None:
         caught.value
     )
     assert "a mistake in the dev data?" in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [1e300, -1e300, 1.7e308, 1e12, -3.4e38])
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_value_of_train_that_wipes_out_its_column_is_named(value: float, times: int) -> None:
+    chosen = rows(split(dataset([20, 20]), SIXTY, np.random.default_rng(0)))
+    raw = np.column_stack([np.arange(40.0), np.arange(40.0) % 3])
+    held = chosen["train"][3 : 3 + times]
+    raw[held, 1] = value
+    with pytest.raises(DataError) as caught:
+        split(dataset([20, 20], raw), SIXTY, np.random.default_rng(0))
+    text = str(caught.value)
+    assert text.startswith(f"example {held.min() + 1}: column 'f1' holds {value:g}, so far out")
+    assert "is it a mistake in the train data?" in text
+
+
+def test_a_small_value_beside_large_ones_that_hardly_differ_is_named() -> None:
+    raw = 1.7e15 + np.arange(40.0)[:, None]
+    raw[:20] = raw[20:]
+    chosen = rows(split(dataset([20, 20]), SIXTY, np.random.default_rng(0)))
+    raw[chosen["train"][0]] = 0
+    with pytest.raises(DataError, match="column 'f0' holds 0, so far out"):
+        split(dataset([20, 20], raw), SIXTY, np.random.default_rng(0))
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 2**32), m=st.sampled_from([20, 200, 5000]))
+def test_long_tails_and_marks_are_not_refused(seed: int, m: int) -> None:
+    rng = np.random.default_rng(seed)
+    mark = np.zeros(m)
+    mark[rng.integers(0, m, 2)] = 1e300
+    noise = np.where(np.arange(m) % 7 == 3, 1.0, rng.normal(0, 1e-17, m))
+    raw = np.column_stack(
+        [
+            rng.lognormal(10, 3, m),
+            1e6 * rng.standard_cauchy(m),
+            1e9 * rng.pareto(1, m),
+            rng.integers(10**9, 10**9 + 3, m),
+            mark,
+            noise,
+        ]
+    )
+    parts = outcome(dataset([m // 2, m // 2], raw), SIXTY)
+    if isinstance(parts, DataError):  # the mark is constant in train and found in dev
+        raise AssertionError(str(parts))
