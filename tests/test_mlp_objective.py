@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conftest import Command, drained
+from conftest import ROOT, Command, drained
 from hpsearch.config import Config, load_config, traps
 from hpsearch.errors import UserError
 from hpsearch.nn.losses import LOSSES
@@ -134,6 +134,21 @@ def test_a_list_per_layer_or_class_is_a_constant_and_an_option(load: Any, writte
     lists = {name: json.loads(value)}  # as a worker gets them
     expected = drained(constant.objective.evaluate({}, context))
     assert drained(option.objective.evaluate(lists, context)) == expected
+
+
+def test_the_default_network_learns_the_digits(tmp_path: Path) -> None:
+    """97.8% in the mean of these ten seeds, 96.1% at least, on the machine that measured it."""
+    text = (ROOT / "configs" / "digits.yaml").read_text()
+    data = next(line for line in text.splitlines() if line.startswith("data:"))
+    accuracies = []
+    for seed in range(10):
+        path = tmp_path / "default.yaml"
+        path.write_text(f"objective: {{trainer: mlp}}\n{data}\nparameters: {{}}\nseed: {seed}\n")
+        config = load_config(path)
+        _, end = trained(config, config.training_seed(0))
+        accuracies.append(end["dev_accuracy"])
+    assert np.mean(accuracies) >= 0.976 - 0.002  # another processor rounds otherwise
+    assert min(accuracies) >= 0.955
 
 
 def test_regression_reports_in_the_unit_of_the_target(command: Command, tmp_path: Path) -> None:
