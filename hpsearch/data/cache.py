@@ -1,10 +1,12 @@
 """Where prepared arrays are kept: in this process, or on the disk, where all processes map them.
 
-A folder of the cache is complete or not there: it is written beside and renamed.
+A folder of the cache is complete or not there: it is written beside and renamed. Who writes it
+holds a lock on a file inside, so that what a killed process has left is known and removed.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -24,6 +26,7 @@ LARGE = 64 * 2**20
 UNUSED = 30 * 24 * 3600
 """Seconds after which a folder that nobody opened is removed."""
 ABOUT = "about.json"
+LOCK = "writing.lock"
 OURS = re.compile(r"\.?(removed-\d+-)*[0-9a-f]{32}(-[a-z0-9_]{8})?")
 """Names of what is made here: whole, half written, or about to go. Nothing else is removed."""
 
@@ -68,7 +71,7 @@ class Folder:
         root.mkdir(parents=True, exist_ok=True)
         _remove_unused(root)
         self.final = root / key
-        self.path = Path(tempfile.mkdtemp(prefix=f".{key}-", dir=root))
+        self.path, self._lock = _begin(root, key)
 
     def keep(
         self, name: str, shape: tuple[int, ...], dtype: Any, blocks: Iterable[NDArray[Any]]
@@ -96,18 +99,50 @@ class Folder:
             if not self.final.is_dir():
                 raise
             self.remove()
+        else:
+            (self.final / LOCK).unlink(missing_ok=True)
+            self._unlock()
 
     def remove(self) -> None:
         """Remove what was written of it; arrays that are mapped stay usable."""
         shutil.rmtree(self.path, ignore_errors=True)
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def _begin(root: Path, key: str) -> tuple[Path, int | None]:
+    """Return a new folder that this process is known to write, and its lock; OSError as Folder."""
+    while True:
+        path = Path(tempfile.mkdtemp(prefix=f".{key}-", dir=root))
+        try:
+            lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        except FileNotFoundError:  # another process took it for left behind
+            continue
+        except OSError:
+            shutil.rmtree(path, ignore_errors=True)
+            raise
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # waits for who is just removing it
+        except OSError:  # no locks on this file system: nobody else gets one either
+            os.close(lock)
+            return path, None
+        if path.exists():
+            return path, lock
+        os.close(lock)
 
 
 def cache_root() -> Path:
     """Return `hpsearch-data` in $HPSEARCH_CACHE, else $XDG_CACHE_HOME, else ~/.cache.
 
     A folder of our own, since the one that a user names may hold other things.
+    Source: XDG Base Directory Specification, which has a relative $XDG_CACHE_HOME ignored.
     """
-    base = os.environ.get("HPSEARCH_CACHE") or os.environ.get("XDG_CACHE_HOME")
+    shared = os.environ.get("XDG_CACHE_HOME", "")
+    base = os.environ.get("HPSEARCH_CACHE") or (shared if os.path.isabs(shared) else "")
     return (Path(base).absolute() if base else Path.home() / ".cache") / "hpsearch-data"
 
 
@@ -147,9 +182,24 @@ def discard(folder: Path) -> None:
 
 
 def _remove_unused(root: Path) -> None:
-    """Remove folders of ours that nobody opened for long."""
+    """Remove folders of ours that nobody opened for long, and those that a dead process left."""
     for folder in root.iterdir():
         with suppress(OSError):
+            if not (OURS.fullmatch(folder.name) and folder.is_dir()):
+                continue
             old = time.time() - folder.stat().st_mtime > UNUSED
-            if old and OURS.fullmatch(folder.name) and folder.is_dir():
+            if old or folder.name.startswith(".removed-"):
                 discard(folder)
+            elif folder.name.startswith("."):
+                _discard_unless_written(folder)
+
+
+def _discard_unless_written(folder: Path) -> None:
+    """Remove a half written folder; OSError when a process is still writing it."""
+    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if folder.exists():  # else it was just finished
+            discard(folder)
+    finally:
+        os.close(lock)

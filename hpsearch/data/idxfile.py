@@ -56,9 +56,18 @@ def read_idx_gz(path: Path, wanted: Wanted) -> Arrays:
 
 def _header(file: BinaryIO, path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
     magic = file.read(4)
+    if not magic:
+        raise DataError(f"{path}: empty; copy it again")
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in KINDS or not magic[3]:
-        packed = "; it is compressed, so end its name with .gz" * (magic[:2] == b"\x1f\x8b")
-        raise DataError(f"{path}: not an IDX file: it begins with the bytes {magic.hex()}{packed}")
+        way_out = (
+            "it is compressed, so end its name with .gz"
+            if magic[:2] == b"\x1f\x8b"
+            else "copy it again, or, if it is of another format, end its name as that format's do"
+        )
+        raise DataError(
+            f"{path}: not an IDX file: it begins with the bytes {magic.hex()}, and not with 0000"
+            f" and what numbers it holds, in how many dimensions; {way_out}"
+        )
     sizes = file.read(4 * magic[3])
     if len(sizes) < 4 * magic[3]:
         raise DataError(f"{path}: cut short: its header names {magic[3]} dimensions and ends")

@@ -8,10 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.data.cells import number_in
 from hpsearch.data.dataset import Dataset, listed, shown
 from hpsearch.errors import DataError
 
 PARTS = ("train", "dev", "test")
+MANY = 10
+"""Different labels above which whole numbers may well be measurements."""
 
 Positions = NDArray[np.int64]
 """(k,) positions of examples in a Dataset."""
@@ -160,7 +163,18 @@ def _check_pairs(
         f"{dataset.example(first)}: class {shown(dataset.classes[single[0]])} has 1 example"
         + (f", and so have {listed(others)}" if others else "")
         + "; every class needs at least 2, one to train on and one to judge by."
-        " Add examples, remove or merge the class, or set `stratify: false`"
+        f" Add examples, remove or merge the class, or set `stratify: false`{_if_numbers(dataset)}"
+    )
+
+
+def _if_numbers(dataset: Dataset) -> str:
+    """Say how numbers are predicted, where the classes may be meant as numbers."""
+    classes = dataset.classes
+    if len(classes) <= MANY or any(number_in(name) is None for name in classes):
+        return ""
+    return (
+        f". If these {len(classes)} labels are numbers to predict rather than classes, write"
+        " `objective: {trainer: mlp, loss: mse}`"
     )
 
 
@@ -202,7 +216,7 @@ def _exact_counts(
         if 0 < count < present:
             raise DataError(
                 f"{part}: {count:.0f} examples cannot hold one of each of {present} classes; give"
-                " it more, or set `stratify: false`",
+                f" it more, or set `stratify: false`{_if_numbers(dataset)}",
                 key="split",
             )
     total = np.array([*wanted, m - wanted.sum()])
@@ -211,7 +225,8 @@ def _exact_counts(
     if len(short):
         raise DataError(
             f"split: class {shown(dataset.classes[short[0]])} has 1 example, which cannot be in"
-            " train and in dev; add examples, or set `stratify: false`",
+            " train and in dev; add examples, or set `stratify: false`"
+            f"{_if_numbers(dataset)}",
             key="split",
         )
     counts = _counts(sizes, total / m, least)
@@ -245,7 +260,7 @@ def fold(
         if dataset.classes and stratify:
             k = int(np.flatnonzero(sizes == fewest)[0])
             what = f"class {shown(dataset.classes[k])} has only {fewest} examples in train and dev"
-            way_out = ", add examples, or set `stratify: false`"
+            way_out = f", add examples, or set `stratify: false`{_if_numbers(dataset)}"
         else:
             what, way_out = f"there are only {fewest} examples in train and dev", ""
         raise DataError(f"folds: {folds}, but {what}; use fewer folds{way_out}", key="folds")

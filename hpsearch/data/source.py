@@ -102,9 +102,10 @@ class DataSource:
         if kind == "nothing" and label is not None:
             if name in DATASETS:
                 known = DATASETS[name].label
+                written = f": {label}" if isinstance(label, str) else ""
                 raise DataError(
                     f"{name} is a shipped data set and knows its label"
-                    f"{f' ({known})' if known else ''}. Remove `label: {label}`",
+                    f"{f' ({known})' if known else ''}. Remove `label{written}`",
                     key="label",
                 )
             raise DataError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -285,6 +286,48 @@ def test_a_folder_that_is_used_stays(large: Path) -> None:
     assert old in folders(large)
 
 
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+def test_what_a_killed_process_has_half_written_is_removed_next_time(large: Path, how: int) -> None:
+    code = (
+        "import sys, time\n"
+        "from hpsearch.data import cache\n"
+        f"folder = cache.Folder({'b' * 32!r})\n"
+        "(folder.path / '0-train-x.npy').write_bytes(bytes(1000))\n"
+        "print(folder.path.name, flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdout
+        half = writer.stdout.readline().strip()
+        splits("x.npy", "y.npy", large)
+        assert half in folders(large)  # its writer lives
+        writer.send_signal(how)
+        writer.wait(timeout=60)
+    assert half in folders(large)
+    root = large / "cache" / "hpsearch-data"
+    (root / f".removed-12-{'c' * 32}-ab_12xyz").mkdir()
+    splits("x.npy", "y.npy", large, seed=1)
+    assert [name for name in folders(large) if name.startswith(".")] == []
+    assert len(folders(large)) == 2
+    assert list(root.glob(f"*/{cache.LOCK}")) == []
+
+
+def test_a_file_system_without_locks_is_written_all_the_same(
+    large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(cache.fcntl, "flock", refuse)
+    half = large / "cache" / "hpsearch-data" / f".{'b' * 32}-ab_12xyz"
+    half.mkdir(parents=True)
+    assert is_mapped(splits("x.npy", "y.npy", large)[0].train.x)
+    assert half.exists()  # perhaps it is being written
+    assert len(folders(large)) == 2
+
+
 def test_two_processes_at_once_leave_one_whole_cache(large: Path) -> None:
     code = (
         "from hpsearch.data import cache, prepare, DataSource\n"
@@ -309,8 +352,11 @@ def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     monkeypatch.delenv("HPSEARCH_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     assert cache.cache_root() == tmp_path / "xdg" / "hpsearch-data"
-    monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
+    for ignored in ("", "xdg", "./xdg"):
+        monkeypatch.setenv("XDG_CACHE_HOME", ignored)
+        assert cache.cache_root() == tmp_path / ".cache" / "hpsearch-data"
+    monkeypatch.delenv("XDG_CACHE_HOME")
     assert cache.cache_root() == tmp_path / ".cache" / "hpsearch-data"
 
 

@@ -89,8 +89,9 @@ def test_every_number_that_idx_can_hold_is_read(tmp_path: Path, kind: str, name:
 
 
 BAD_IDX: dict[str, tuple[bytes, str]] = {
-    "empty": (b"", "t.idx: not an IDX file: it begins with the bytes "),
-    "text": (b"a,b\n", "t.idx: not an IDX file: it begins with the bytes 612c620a"),
+    "empty": (b"", "t.idx: empty; copy it again"),
+    "text": (b"a,b\n", "t.idx: not an IDX file: it begins with the bytes 612c620a, and not with"),
+    "other": (b"\x01\x02\x08\x03", "; copy it again, or, if it is of another format, end its"),
     "kind": (b"\0\0\x07\x01", "t.idx: not an IDX file: it begins with the bytes 00000701"),
     "no_dimension": (b"\0\0\x08\0", "t.idx: not an IDX file"),
     "packed": (gzip.compress(b"abc"), "it is compressed, so end its name with .gz"),

@@ -355,3 +355,30 @@ def test_a_target_of_train_that_wipes_out_all_others_is_named(tmp_path: Path) ->
     sources = {"train": "a.csv", "dev": "b.csv"}
     text, _ = refusal(sources, "y", tmp_path, regression=True, fractions=())
     assert text.startswith("a.csv:11: the label is 1e+300, so far out that all other values of")
+
+
+HINT = "write `objective: {trainer: mlp, loss: mse}`"
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        ({}, "has 1 example"),
+        ({"fractions": (("train", 20), ("dev", 20), ("test", 0))}, "has 1 example"),
+        ({"fractions": (("train", 30), ("dev", 3), ("test", 0))}, "dev: 3 examples cannot hold"),
+        ({"fractions": (("train", 1.0),), "folds": 2}, "has only 1 examples in train and dev"),
+    ],
+)
+def test_whole_numbers_that_may_be_targets_are_pointed_to_mse(
+    tmp_path: Path, keys: dict[str, Any], sentence: str
+) -> None:
+    def refused(labels: list[Any]) -> str:
+        rows = "".join(f"{i},{label}\n" for i, label in enumerate(labels))
+        text, _ = refusal(write(tmp_path, "x,y\n" + rows), "y", tmp_path, **keys)
+        assert sentence in text
+        return text
+
+    many = [25, *(100 + i // 3 for i in range(50))]
+    assert refused(many).endswith(f" labels are numbers to predict rather than classes, {HINT}")
+    assert "mse" not in refused([f"n{each}" for each in many])
+    assert "mse" not in refused([3, *(i % 4 for i in range(3)), *(5 + i % 3 for i in range(40))])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from data_files import load
+from data_files import load, refusal
 from hpsearch.data import DATASETS, split
 from hpsearch.errors import DataError
 
@@ -104,3 +105,12 @@ def test_wine_is_the_178_wines_of_three_cultivars() -> None:
     assert column["magnesium"].mean() == pytest.approx(99.7, abs=0.05)
     assert column["od280_od315_of_diluted_wines"].std(ddof=1) == pytest.approx(0.71, abs=0.005)
     assert "CC BY 4.0" in (CONFIGS / "LICENSE-wine.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("label", "written"), [("a", "label: a"), ({"train": "a"}, "label")])
+def test_a_label_to_remove_is_shown_as_it_is_written(
+    tmp_path: Path, label: Any, written: str
+) -> None:
+    text, key = refusal("moons", label, tmp_path)
+    assert text == f"moons is a shipped data set and knows its label. Remove `{written}`"
+    assert key == "label"
