@@ -1,8 +1,8 @@
 """How fast the built-in trainer is, next to PyTorch, scikit-learn and bare matrix products.
 
     python benchmarks/trainer.py                 everything
-    python benchmarks/trainer.py epochs adam     some parts: epochs, adam, extras, denormals,
-                                                 memory, workers
+    python benchmarks/trainer.py epochs adam     some parts: epochs, products, adam, extras,
+                                                 denormals, memory, workers
     python benchmarks/trainer.py --compiled      PyTorch compiled too, which takes minutes
 
 float32, one BLAS thread, synthetic data. The contenders take turns, so that whatever else runs on
@@ -38,6 +38,7 @@ from tabulate import tabulate
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # a checkout runs without being installed
 
+from hpsearch.nn.blas import warm_up
 from hpsearch.nn.optimizers import Optimizer
 from hpsearch.nn.settings import Settings
 from hpsearch.nn.train import Examples, Trainer
@@ -191,6 +192,40 @@ def epochs(compiled: bool) -> None:
         )
     show("Time per epoch: batch norm, ReLU, Adam", rows)
     print("* MLPClassifier has no batch norm\n")
+
+
+def fresh_products(_: bool) -> None:
+    """Small matrix products in a new process, before and after the trainer's `warm_up`."""
+    rows = []
+    for shape in ((32, 64, 64), (64, 128, 128), (128, 784, 256), (256, 784, 512)):
+        cold, warm = (
+            [float(subprocess.run(command, check=True, capture_output=True).stdout) for _ in "123"]
+            for command in (
+                [sys.executable, __file__, f"--product={'x'.join(map(str, shape))}", *warmed]
+                for warmed in ((), ("--warmed",))
+            )
+        )
+        rows.append(
+            {
+                "product": f"({shape[0]} x {shape[1]}) ({shape[1]} x {shape[2]})",
+                "GFLOP/s before": median(cold),
+                "GFLOP/s after": median(warm),
+            }
+        )
+    show("Products of float32 in a new process, before and after the trainer's warm-up", rows)
+
+
+def product_rate(shape: str, warmed: bool) -> float:
+    """Return the 10^9 operations per second of one product, of `shape` as in 32x64x64."""
+    m, n, k = map(int, shape.split("x"))
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((m, n), np.float32), rng.standard_normal((n, k), np.float32)
+    z = np.empty((m, k), np.float32)
+    if warmed:
+        warm_up(np.dtype(np.float32))
+    repeats = max(5, round(1e8 / (m * n * k)))
+    seconds = median(timed(lambda: x.dot(w, z), repeats) for _ in range(15))
+    return 2e-9 * m * n * k / seconds
 
 
 def adam(_: bool) -> None:
@@ -376,6 +411,7 @@ def show(heading: str, rows: list[dict[str, Any]]) -> None:
 
 PARTS: dict[str, Callable[[bool], None]] = {
     "epochs": epochs,
+    "products": fresh_products,
     "adam": adam,
     "extras": extras,
     "denormals": denormals,
@@ -388,7 +424,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--compiled", action="store_true", help="compile PyTorch's model too")
+    parser.add_argument("--product", help=argparse.SUPPRESS)
+    parser.add_argument("--warmed", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.product:
+        print(product_rate(given.product, given.warmed))
+        return
     for part in given.parts:
         if part not in PARTS:
             parser.error(f"no part {part!r}; there are {', '.join(PARTS)}")

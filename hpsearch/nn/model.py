@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from hpsearch.nn.blas import warm_up
 from hpsearch.nn.init import INITIALIZERS
 from hpsearch.nn.layers import (
     ACTIVATIONS,
@@ -82,6 +83,7 @@ class Network:
     ) -> None:
         self.sizes = (inputs, *settings.widths, outputs)
         self.dtype: np.dtype[Any] = np.dtype(settings.dtype)
+        warm_up(self.dtype)
         self._activation = ACTIVATIONS[settings.activation]
         self._hidden = self.sizes[1:-1]
         self._normed = self._hidden if settings.batch_norm else ()
