@@ -18,8 +18,8 @@ from hpsearch.errors import MachineError, UserError, nearest
 from hpsearch.fields import RUN_NAME
 from hpsearch.trial import Result, frozen
 
-FORMAT = 1
-"""The version of the record's lines."""
+FORMAT = 2
+"""The version of the record's lines; those of 1 lack `scores` and `note`."""
 
 CONFIG = "config.yaml"
 RECORD = "trials.jsonl"
@@ -34,6 +34,9 @@ LOG = "log.txt"
 def encode(result: Result) -> bytes:
     """Write a result as one line of strict JSON whose last member is a checksum of the rest."""
     record = {"format": FORMAT, **asdict(result)}
+    for name in ("scores", "note"):
+        if not record[name]:
+            del record[name]
     body = json.dumps(record, allow_nan=False, separators=(",", ":")).encode()
     return b'%s,"checksum":"%08x"}\n' % (body[:-1], zlib.crc32(body[:-1]))
 
@@ -50,9 +53,10 @@ def decode(line: bytes) -> Result:
         raise ValueError("damaged")
     record = json.loads(match[1] + b"}")
     version = record.pop("format")
-    if version != FORMAT:
+    if version not in range(1, FORMAT + 1):
         raise UserError(
-            f"the record has format {version}, and this hpsearch reads {FORMAT}: upgrade hpsearch"
+            f"the record has format {version}, and this hpsearch reads up to {FORMAT}: upgrade "
+            "hpsearch"
         )
     record["params"] = {name: frozen(value) for name, value in record["params"].items()}
     return Result(**{**record, "unit": tuple(record["unit"])})

@@ -61,7 +61,11 @@ class Result:
     """ISO 8601, UTC."""
     seconds: float = 0.0
     message: str | None = None
-    """Why the trial is not complete."""
+    """Why the trial is not complete, or ended early."""
+    scores: list[float] = field(default_factory=list)
+    """The score of each repeat, where a setting was tried on several seeds."""
+    note: dict[str, Any] | None = None
+    """What the strategy has to say of how it came to this trial, as plain data."""
 
 
 def cost(result: Result, goal: str) -> float:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,8 @@ results = st.builds(
     metrics=st.dictionaries(st.text(), st.one_of(st.none(), numbers), max_size=3),
     curve=st.dictionaries(st.text(), st.lists(numbers, max_size=3), max_size=3),
     message=st.one_of(st.none(), st.text()),
+    scores=st.lists(numbers, max_size=3),
+    note=st.one_of(st.none(), st.dictionaries(st.text(), numbers, min_size=1, max_size=2)),
 )
 
 
@@ -108,15 +111,23 @@ def test_a_damaged_middle_is_refused_with_its_line_and_nothing_changes(folder: R
     assert path.read_bytes() == damaged
 
 
-def test_a_record_of_a_newer_version_is_refused(folder: RunFolder) -> None:
-    import zlib
-
+def of_version(version: int, folder: RunFolder) -> None:
+    """Turn the record into its first line alone, as another version wrote it."""
     path = folder.path / "trials.jsonl"
     body = path.read_bytes().splitlines()[0].split(b',"checksum"')[0]
-    body = body.replace(b'"format":1', b'"format":2')
+    body = body.replace(b'"format":2', b'"format":%d' % version)
     path.write_bytes(b'%s,"checksum":"%08x"}\n' % (body, zlib.crc32(body)))
-    with pytest.raises(UserError, match="format 2"):
+
+
+def test_a_record_of_a_newer_version_is_refused(folder: RunFolder) -> None:
+    of_version(3, folder)
+    with pytest.raises(UserError, match="format 3"):
         folder.results()
+
+
+def test_a_record_of_the_first_version_is_read(folder: RunFolder) -> None:
+    of_version(1, folder)
+    assert folder.results() == [example(0)]
 
 
 def test_a_second_writer_is_told_who_holds_the_run(folder: RunFolder) -> None:
