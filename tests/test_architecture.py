@@ -13,7 +13,7 @@ PACKAGE = ROOT / "hpsearch"
 
 LAYERS = [
     ["errors", "fields", "trial"],
-    ["yamlfile", "scales", "seeds", "data", "nn"],
+    ["yamlfile", "expressions", "scales", "seeds", "data", "nn"],
     ["space", "diagnosis"],
     ["zoom", "strategies", "objectives", "report", "ending"],
     ["config", "child", "supervisor", "store"],
