@@ -512,8 +512,9 @@ class _Compiler:
 
         def several(values: Values) -> Any:
             numbers = tuple([run(values) for run in runs])
-            if not _NUMBERS.issuperset(map(type, numbers)):
-                raise self.no_numbers(node, name, *numbers)
+            for number in numbers:
+                if type(number) not in _NUMBERS:
+                    raise self.no_numbers(node, name, number)
             return apply(numbers)
 
         return several
@@ -537,8 +538,9 @@ class _Compiler:
                 raise self.no_answer(node, f"needs {wanted}, found {_shown(numbers)}")
             if apply is None:
                 return len(numbers)
-            if not _NUMBERS.issuperset(map(type, numbers)):
-                raise self.no_numbers(node, name, *numbers)
+            for number in numbers:
+                if type(number) not in _NUMBERS:
+                    raise self.no_numbers(node, name, number)
             if not numbers and name != "sum":
                 raise self.no_answer(node, "has nothing to choose from")
             return apply(numbers)
