@@ -57,6 +57,7 @@ def supervisor(config: Config) -> Supervisor:
         config.kind,
         config.objective.spec(),
         names=config.names,
+        given=config.space.given,
         metric=config.metric_name,
         timeout=None,
         memory=None,

@@ -43,10 +43,10 @@ def main() -> None:
     from hpsearch.errors import UserError
 
     try:
-        from hpsearch.objectives import from_spec
+        from hpsearch.objectives import Names, from_spec
 
         objective = from_spec(start["kind"], start["objective"])
-        objective.prepare(start["names"])
+        objective.prepare(Names(**start["names"]))
     except UserError as error:
         _send(answers, {"started": False, "mistake": True, "message": str(error)})
         return

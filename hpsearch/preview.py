@@ -43,7 +43,10 @@ def first_trials(config: Config, count: int, width: int) -> str:
         *(Column(name, axis.text, spare=1) for name, axis in config.space.axes.items()),
         Column("seed", spare=2),
     )
-    rows = tuple((trial.number, *trial.params.values(), trial.seed) for trial in trials)
+    names = config.space.names
+    rows = tuple(
+        (trial.number, *(trial.params.get(name) for name in names), trial.seed) for trial in trials
+    )
     narrow, left_out = fitted(Table(columns, rows), width)
     hint = f"\nLeft out to fit {width} columns: {', '.join(left_out)}" if left_out else ""
     return plain_text(narrow, width) + hint
@@ -61,13 +64,15 @@ def draws_table(config: Config, *, unicode: bool) -> str:
     marks = BLOCKS if unicode else ASCII
     rows = []
     for place, (name, axis) in enumerate(config.space.axes.items()):
+        those = [trial for trial in trials if name in trial.params]
         if isinstance(axis, Choice):
-            drawn = [repr(trial.params[name]) for trial in trials]
+            drawn = [repr(trial.params[name]) for trial in those]
             counts = [drawn.count(repr(option)) for option in axis.options]
             shares = zip(map(axis.text, axis.options), counts, strict=True)
-            meaning = " | ".join(f"{text} {count / len(trials):.0%}" for text, count in shares)
+            total = max(len(those), 1)
+            meaning = " | ".join(f"{text} {count / total:.0%}" for text, count in shares)
         else:
-            unit = [trial.unit[place] for trial in trials]
+            unit = [trial.unit[place] for trial in those]
             counts = np.histogram(unit, BINS, (0, 1))[0].tolist()
             quarters = axis.from_unit(np.linspace(0, 1, 5)).tolist()
             meaning = " | ".join(map(axis.text, quarters))
@@ -92,4 +97,5 @@ def _kind(axis: Axis) -> str:
 
 
 def _bars(counts: Sequence[int], marks: str) -> str:
-    return "".join(marks[-(-count * (len(marks) - 1) // max(counts))] for count in counts)
+    most = max(*counts, 1)
+    return "".join(marks[-(-count * (len(marks) - 1) // most)] for count in counts)

@@ -8,7 +8,6 @@ from typing import Any
 from hpsearch.config import Config, allowed, refined_yaml
 from hpsearch.errors import UserError
 from hpsearch.runs import counted
-from hpsearch.space import ends
 from hpsearch.trial import Result, ranked
 from hpsearch.zoom import zoom
 
@@ -54,7 +53,7 @@ def refined(
         )
     best = ranked(complete, config.goal)[:top]
 
-    bounds = {each: tuple(ends(axis)) for each, axis in config.space.axes.items()}
+    bounds = config.space.reach()
 
     def may_be(parameter: str, value: Any) -> bool:
         if not allowed(config, parameter, value):

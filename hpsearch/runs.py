@@ -110,11 +110,19 @@ def check_record(config: Config, folder: RunFolder, results: Sequence[Result]) -
     """Raise MachineError when the record holds the trials of another config."""
     for result in results:
         seed = config.training_seed(result.trial)
-        if result.seed != seed or result.params.keys() != config.space.axes.keys():
+        if result.seed != seed or not _fits(config, result):
             raise MachineError(
                 f"{folder.path}: trial {result.trial} of the record belongs to another config; "
                 "nothing was changed"
             )
+
+
+def _fits(config: Config, result: Result) -> bool:
+    """Tell whether a trial has the parameters that a setting of a config's space has."""
+    space = config.space
+    if not space.clauses or len(result.unit) != len(space.axes):
+        return result.params.keys() == space.axes.keys()
+    return result.params.keys() == space.params(result.unit).keys()
 
 
 def changed_sources(config: Config, provenance: dict[str, Any]) -> list[str]:

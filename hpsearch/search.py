@@ -104,6 +104,7 @@ def supervise(config: Config, folder: RunFolder, halt: Halt) -> Supervisor:
         config.kind,
         config.objective.spec(),
         names=config.names,
+        given=config.space.given,
         metric=config.metric_name,
         timeout=config.trial.timeout_seconds,
         memory=config.trial.memory_bytes,
@@ -275,7 +276,8 @@ class _Loop:
                 if trial is None:
                     return
                 self.done.add(number)
-                yield trial, self.config.objective.epochs(trial.params), 1
+                epochs = self.config.objective.epochs(self.config.space.given(trial.params))
+                yield trial, epochs, 1
             number += 1
 
 

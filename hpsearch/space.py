@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from hpsearch.errors import UserError
+from hpsearch.expressions import Expression, ExpressionError
 from hpsearch.scales import Array, Integer, Real
 from hpsearch.trial import Params, plain
 
 Point = tuple[float, ...]
 """A place in the unit cube: one coordinate in [0, 1] per varied parameter, in their order."""
+
+
+DRAWS = 100_000
+"""Points drawn before the constraints are taken to allow none."""
+COUNTED = 10_000
+"""Combinations up to which settings are counted one by one."""
 
 
 class Axis(Protocol):
@@ -103,18 +113,118 @@ def option_text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+class Clause(Protocol):
+    """What must hold of another parameter for one to be there."""
+
+    @property
+    def parameter(self) -> str:
+        """The other parameter; where it is not there itself, the clause does not hold."""
+
+    def met(self, value: Any) -> bool:
+        """Tell whether it holds for a value of the other parameter."""
+
+
+@dataclass(frozen=True)
+class Among:
+    """The other parameter has one of some values: `when: {optimizer: [adam, rmsprop]}`."""
+
+    parameter: str
+    values: tuple[Any, ...]
+
+    def met(self, value: Any) -> bool:
+        """Compare as a config does: 1 and 1.0 are one value, 1 and true are two."""
+        return any(
+            value == each and isinstance(value, bool) == isinstance(each, bool)
+            for each in self.values
+        )
+
+
+@dataclass(frozen=True)
+class AtLeast:
+    """The other parameter counts repeats, and this is one of them: `repeat: layers`."""
+
+    parameter: str
+    number: int
+
+    def met(self, value: Any) -> bool:
+        """Compare numbers."""
+        return bool(value >= self.number)
+
+
 @dataclass(frozen=True)
 class Space:
-    """What varies, in the config's order."""
+    """What varies, in the config's order.
+
+    A repeated parameter has an axis for each repeat: `hidden_units` is `hidden_units_1` and so on.
+    A point has a coordinate on every axis; a setting has only the parameters that are there, given
+    the values of the others.
+    """
 
     axes: dict[str, Axis]
+    clauses: dict[str, tuple[Clause, ...]] = field(default_factory=dict)
+    """For each parameter that is not always there, when it is; also for a repeated one's name."""
+    repeats: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """For each repeated parameter the axes of its repeats."""
+    constants: Params = field(default_factory=dict)
+    """What does not vary but may be named by a clause or a constraint."""
+    constraints: tuple[Expression, ...] = ()
+    """What must hold of a setting; one that names a parameter which is not there does not count."""
+    words: dict[str, Params] = field(default_factory=dict)
+    """The keys `repeat` and `when` of each parameter that has them, as the config says them: plain
+    data."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The varied parameters."""
+        """The varied parameters, each repeat by its own name."""
         return tuple(self.axes)
 
+    @cached_property
+    def _owners(self) -> dict[str, str]:
+        """The name in the config of each axis that is a repeat."""
+        return {part: name for name, parts in self.repeats.items() for part in parts}
+
+    @property
+    def entries(self) -> dict[str, tuple[str, ...]]:
+        """The parameters as the config names them, and the axes of each."""
+        names = dict.fromkeys(self._owners.get(axis, axis) for axis in self.axes)
+        return {name: self.repeats.get(name, (name,)) for name in names}
+
+    def spec(self) -> dict[str, dict[str, Any]]:
+        """Return the mapping that a config says each parameter with."""
+        return {
+            name: {**self.axes[parts[0]].spec(), **self.words.get(name, {})}
+            for name, parts in self.entries.items()
+        }
+
+    def reach(self) -> dict[str, tuple[Any, ...]]:
+        """Return, for each parameter as the config names it, the values that bound it.
+
+        With a fixed number of repeats these are lists; one of each repeat counts like a single
+        value where another parameter says how many there are.
+        """
+        bounds: dict[str, tuple[Any, ...]] = {}
+        for name, parts in self.entries.items():
+            values = tuple(ends(self.axes[parts[0]]))
+            fixed = name in self.repeats and not isinstance(self.words[name]["repeat"], str)
+            bounds[name] = tuple((value,) * len(parts) for value in values) if fixed else values
+        return bounds
+
     def draw(self, rng: np.random.Generator) -> Point:
+        """Draw one point that the constraints allow.
+
+        Raises:
+            UserError: none was found.
+        """
+        for _ in range(DRAWS):
+            point = self._uniform(rng)
+            if not self.constraints or self.allows(point):
+                return point
+        raise UserError(
+            f"the constraints allow none of {DRAWS:,} settings drawn from the space; loosen them, "
+            "or narrow the ranges to where they hold"
+        )
+
+    def _uniform(self, rng: np.random.Generator) -> Point:
         """Draw one point of the closed unit cube: unlike rng.random(), 1 is reachable as 0 is."""
         steps = rng.integers(0, 2**53, size=len(self.axes), endpoint=True)
         return tuple(float(step) / 2**53 for step in steps)
@@ -122,25 +232,123 @@ class Space:
     def params(self, point: Sequence[float]) -> Params:
         """Map a point of the unit cube to a setting, as plain Python values."""
         pairs = zip(self.axes.items(), point, strict=True)
-        return {name: axis.from_unit(np.asarray(u)).item() for (name, axis), u in pairs}
+        values = {name: axis.from_unit(np.asarray(u)).item() for (name, axis), u in pairs}
+        if not self.clauses:
+            return values
+        everything = {**self.constants, **values}
+        return {name: value for name, value in values.items() if self._is_there(name, everything)}
+
+    def is_always_there(self, name: str) -> bool:
+        """Tell whether every setting has a parameter, under its name in the config."""
+        for clause in self.clauses.get(name, ()):
+            axis = self.axes.get(clause.parameter)
+            values = (self.constants[clause.parameter],) if axis is None else ends(axis)
+            if not all(map(clause.met, values)) or not self.is_always_there(clause.parameter):
+                return False
+            if isinstance(axis, Integer) and isinstance(clause, Among):
+                return False
+        return True
+
+    def unused(self) -> Iterator[tuple[str, str]]:
+        """Yield (parameter, why) for those that no setting has, since a constant forbids it."""
+        for name in self.entries:
+            for clause in self.clauses.get(name, ()):
+                value = self.constants.get(clause.parameter)
+                if clause.parameter in self.constants and not clause.met(value):
+                    yield name, f"no trial has it: {clause.parameter} is {option_text(value)}"
+
+    def _is_there(self, name: str, values: Params) -> bool:
+        """Tell whether a parameter is there, given the values of all."""
+        return all(
+            clause.met(values[clause.parameter]) and self._is_there(clause.parameter, values)
+            for clause in self.clauses.get(name, ())
+        )
 
     def point(self, params: Params) -> Point:
-        """Map a setting to a point that `params` maps back to it."""
-        return tuple(axis.to_unit(params[name]) for name, axis in self.axes.items())
+        """Map a setting to a point that `params` maps back to it.
+
+        A parameter that is not there has the middle of its axis.
+        """
+        return tuple(
+            axis.to_unit(params[name]) if name in params else 0.5
+            for name, axis in self.axes.items()
+        )
+
+    def given(self, params: Params) -> Params:
+        """Return what an objective is given: the setting, and a list for each repeated parameter.
+
+        The repeats are in it by their own names too.
+        """
+        if not self.repeats:
+            return params
+        everything = {**self.constants, **params}
+        lists = {
+            name: tuple(params[part] for part in parts if part in params)
+            for name, parts in self.repeats.items()
+            if all(
+                clause.parameter in everything and clause.met(everything[clause.parameter])
+                for clause in self.clauses.get(name, ())
+            )
+        }
+        return {**params, **lists}
+
+    def named(self, params: Params) -> Params:
+        """Return what a constraint can name: a setting and the constants.
+
+        An empty list has no maximum, so a parameter repeated no times is not there.
+        """
+        empty = {name for name in self.repeats if f"{name}_1" not in params}
+        given = {**self.constants, **self.given(params)}
+        return {name: value for name, value in given.items() if name not in empty}
+
+    def allows(self, point: Sequence[float]) -> bool:
+        """Tell whether the constraints hold at a point."""
+        return not self.constraints or self.satisfies(self.params(point))
+
+    def satisfies(self, params: Params) -> bool:
+        """Tell whether the constraints hold for a setting; one that fails, does not."""
+        values = self.named(params)
+        try:
+            return all(each.holds(values) is not False for each in self.constraints)
+        except ExpressionError:  # a division by zero that no end of a range showed
+            return False
 
     def text(self, params: Params) -> str:
         """Write a setting on one line for a person."""
-        return " ".join(f"{name}={axis.text(params[name])}" for name, axis in self.axes.items())
+        return " ".join(
+            f"{name}={axis.text(params[name])}"
+            for name, axis in self.axes.items()
+            if name in params
+        )
 
     def settings(self) -> float:
-        """Count the distinct settings; infinite when anything is real-valued."""
-        return math.prod(_settings(axis) for axis in self.axes.values())
+        """Count the distinct settings; infinite when anything is real-valued.
+
+        With conditions or constraints, of more than 10,000 combinations all are counted.
+        """
+        count = math.prod(_settings(axis) for axis in self.axes.values())
+        if count > COUNTED or not (self.clauses or self.constraints):
+            return count
+        values = (
+            [axis.to_unit(value) for value in values_within(axis)] for axis in self.axes.values()
+        )
+        settings = (self.params(point) for point in itertools.product(*values))
+        return len({repr(params) for params in settings if self.satisfies(params)})
 
 
 def _settings(axis: Axis) -> float:
     if isinstance(axis, Integer):
         return axis.scale.max - axis.scale.min + 1
     return len(axis.options) if isinstance(axis, Choice) else math.inf
+
+
+def values_within(axis: Axis) -> Sequence[Any]:
+    """Return all values of an axis that has not infinitely many; none of one that has."""
+    if isinstance(axis, Choice):
+        return axis.options
+    if isinstance(axis, Integer):
+        return range(int(axis.scale.min), int(axis.scale.max) + 1)
+    return ()
 
 
 def ends(axis: Axis) -> Iterable[Any]:

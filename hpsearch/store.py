@@ -296,7 +296,7 @@ def find_run(runs: Path, name: str | None) -> RunFolder:
     Raises:
         UserError: there is no such run.
     """
-    known = sorted(_runs(runs), key=_age)
+    known = sorted(all_runs(runs), key=_age)
     if name is None:
         if not known:
             raise UserError(f"{_no_runs(runs)}; begin with: hpsearch run CONFIG")
@@ -340,7 +340,8 @@ def _no_runs(runs: Path) -> str:
     )
 
 
-def _runs(runs: Path) -> Iterator[RunFolder]:
+def all_runs(runs: Path) -> Iterator[RunFolder]:
+    """Yield every run in a folder, in no order."""
     paths: list[Path] = []
     with contextlib.suppress(OSError):
         paths = list(runs.iterdir())

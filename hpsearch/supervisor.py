@@ -11,13 +11,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from hpsearch.errors import MachineError, UserError
-from hpsearch.trial import Result, Trial
+from hpsearch.objectives import Names
+from hpsearch.trial import Params, Result, Trial
 
 START_LIMIT = 300.0
 """Seconds for a child's imports, and for reading data that may be large."""
@@ -286,7 +288,8 @@ class Supervisor:
         kind: str,
         objective: dict[str, Any],
         *,
-        names: Sequence[str],
+        names: Names,
+        given: Callable[[Params], Params],
         metric: str,
         timeout: float | None,
         memory: int | None,
@@ -296,9 +299,10 @@ class Supervisor:
         self._start = {
             "kind": kind,
             "objective": objective,
-            "names": list(names),
+            "names": asdict(names),
             "metric": metric,
         }
+        self._given = given
         self._timeout = timeout
         self._memory = memory
         self._places = places
@@ -337,7 +341,7 @@ class Supervisor:
         started = datetime.now(UTC).isoformat(timespec="milliseconds")
         request = {
             "number": trial.number,
-            "params": trial.params,
+            "params": self._given(trial.params),
             "seed": trial.seed,
             "budget": epochs,
             "folder": str(self._places.trial_folder(trial.number).absolute()),

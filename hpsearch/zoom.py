@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from hpsearch.scales import SCALES, Integer, Real
-from hpsearch.space import Axis, Choice, Space
+from hpsearch.space import Axis, Choice, Space, ends, option_text, values_within
 from hpsearch.trial import Result
 
 EDGE = 0.05
@@ -33,6 +33,12 @@ class Zoomed:
     """That value."""
     notes: dict[str, str]
     """For each key of the config's entry, what changed and which trials caused it."""
+    left_out: str = ""
+    """Why no trial in the box has the parameter any more; then it is to be left out."""
+
+
+Seen = Sequence[tuple[int, Any]]
+"""A trial and a value it had: of each of the best that has the parameter, once per repeat."""
 
 
 def zoom(space: Space, best: Sequence[Result], allowed: Allowed) -> dict[str, Zoomed]:
@@ -40,36 +46,65 @@ def zoom(space: Space, best: Sequence[Result], allowed: Allowed) -> dict[str, Zo
 
     On each axis it reaches from the lowest to the highest of them plus a margin, so an axis on
     which they agree gets narrow and one that does not matter stays wide. Where the very best sits
-    on an edge of its range, the box goes on beyond that edge, as far as `allowed` lets it.
+    on an edge of its range, the box goes on beyond that edge, as far as `allowed` lets it. All
+    repeats of a parameter have one box. One that fewer than two of the best have keeps its range.
 
     Args:
         space: The space in which the trials were drawn.
         best: The best trials, best first; at least two.
         allowed: Whether a parameter may have a value.
     """
-    return {
-        name: _zoom_choice(axis, name, best)
-        if isinstance(axis, Choice)
-        else _zoom_range(axis, name, best, allowed)
-        for name, axis in space.axes.items()
-    }
+    boxes: dict[str, Zoomed] = {}
+    for name, parts in space.entries.items():
+        axis = space.axes[parts[0]]
+        seen = [(r.trial, r.params[part]) for r in best for part in parts if part in r.params]
+        if len({trial for trial, _ in seen}) < 2:
+            key = "values" if isinstance(axis, Choice) else "min"
+            boxes[name] = Zoomed(axis, None, {key: "kept: hardly any of the best trials has it"})
+        elif isinstance(axis, Choice):
+            boxes[name] = _zoom_choice(axis, seen)
+        else:
+            boxes[name] = _zoom_range(axis, name, seen, allowed)
+        new = boxes[name]
+        if new.axis is None and name in space.repeats:  # a list of equal values stays a list
+            boxes[name] = Zoomed(Choice((new.value,)), None, new.notes)
+    for name in space.entries:
+        _leave_out(space, name, boxes)
+    return boxes
 
 
-def _zoom_choice(axis: Choice, name: str, best: Sequence[Result]) -> Zoomed:
-    by_option = {
-        repr(option): [r.trial for r in best if repr(r.params[name]) == repr(option)]
-        for option in axis.options
-    }
-    kept = [i for i, option in enumerate(axis.options) if by_option[repr(option)]]
+def _leave_out(space: Space, name: str, boxes: dict[str, Zoomed]) -> None:
+    """Mark a parameter whose condition nothing in the box meets."""
+    for clause in space.clauses.get(space.entries[name][0], ()):
+        other = clause.parameter
+        if other not in boxes:
+            continue
+        _leave_out(space, other, boxes)
+        new = boxes[other]
+        can_be = (new.value,) if new.axis is None else values_within(new.axis)
+        if new.left_out or not any(map(clause.met, can_be)):
+            why = f"{other} is left out" if new.left_out else f"{other} is {_texts_of(new)}"
+            boxes[name] = replace(boxes[name], left_out=why)
+
+
+def _texts_of(new: Zoomed) -> str:
+    if new.axis is None:
+        return option_text(new.value)
+    return " .. ".join(map(new.axis.text, ends(new.axis)))
+
+
+def _zoom_choice(axis: Choice, seen: Seen) -> Zoomed:
+    taken = {repr(value) for _, value in seen}
+    kept = [i for i, option in enumerate(axis.options) if repr(option) in taken]
     options = tuple(axis.options[i] for i in kept)
     notes = {
         "values": f"{_texts(axis, axis.options)} -> {_texts(axis, options)}: "
-        f"what the best trials {_listed(best)} chose"
+        f"what the best trials {_listed(seen)} chose"
     }
     if len(options) == 1:
         return Zoomed(None, options[0], notes)
     if len(options) == len(axis.options):
-        notes = {"values": f"kept: the best trials {_listed(best)} chose each of them"}
+        notes = {"values": f"kept: the best trials {_listed(seen)} chose each of them"}
     weights = None if axis.weights is None else tuple(axis.weights[i] for i in kept)
     return Zoomed(Choice(options, weights), None, notes)
 
@@ -78,40 +113,42 @@ def _texts(axis: Axis, values: Sequence[Any]) -> str:
     return "[" + ", ".join(axis.text(value) for value in values) + "]"
 
 
-def _listed(results: Sequence[Result]) -> str:
-    return ", ".join(str(result.trial) for result in results)
+def _listed(seen: Seen) -> str:
+    return ", ".join(dict.fromkeys(str(trial) for trial, _ in seen))
 
 
-def _zoom_range(axis: Axis, name: str, best: Sequence[Result], allowed: Allowed) -> Zoomed:
+def _zoom_range(axis: Axis, name: str, seen: Seen, allowed: Allowed) -> Zoomed:
     assert isinstance(axis, Real | Integer)
-    units = [axis.to_unit(result.params[name]) for result in best]
+    units = [axis.to_unit(value) for _, value in seen]
+    very_best = [value for trial, value in seen if trial == seen[0][0]]
     margin = (max(units) - min(units)) / len(units)
     low, high = min(units) - margin, max(units) + margin
     lacking = SMALLEST - (high - low)
     if lacking > 0:
         low, high = low - lacking / 2, high + lacking / 2
     step = max((min(high, 1) - max(low, 0)) / 4, EDGE)
-    ends: dict[str, Any] = {}
+    bounds: dict[str, Any] = {}
     notes: dict[str, str] = {}
     for end, unit, old in (("min", low, axis.scale.min), ("max", high, axis.scale.max)):
-        at_edge = _on_edge(axis, best[0].params[name], units[0], end)
+        at_edge = any(_on_edge(axis, value, end) for value in very_best)
         value = _beyond(axis, name, step, end, allowed) if at_edge else None
         if value is None:
             value = _inside(axis, unit, end)
-        ends[end] = value
-        notes[end] = _note(axis, end, old, value, best, at_edge)
-    if ends["min"] == ends["max"]:
+        bounds[end] = value
+        notes[end] = _note(axis, end, old, value, seen, at_edge)
+    if bounds["min"] == bounds["max"]:
         text = f"{axis.text(axis.scale.min)} .. {axis.text(axis.scale.max)} -> "
-        text += f"{axis.text(ends['min'])}: the best trials {_listed(best)} agree"
-        return Zoomed(None, ends["min"], {"values": text})
-    scale = SCALES[axis.name](ends["min"], ends["max"])
+        text += f"{axis.text(bounds['min'])}: the best trials {_listed(seen)} agree"
+        return Zoomed(None, bounds["min"], {"values": text})
+    scale = SCALES[axis.name](bounds["min"], bounds["max"])
     new: Axis = Integer(scale, axis.name) if isinstance(axis, Integer) else Real(scale, axis.name)
     return Zoomed(new, None, notes)
 
 
-def _on_edge(axis: Real | Integer, value: Any, unit: float, end: str) -> bool:
+def _on_edge(axis: Real | Integer, value: Any, end: str) -> bool:
     if isinstance(axis, Integer):
         return bool(value == (axis.scale.min if end == "min" else axis.scale.max))
+    unit = axis.to_unit(value)
     return unit < EDGE if end == "min" else unit > 1 - EDGE
 
 
@@ -154,18 +191,16 @@ def _outward(axis: Real | Integer, distance: float, end: str) -> Any:
     return int(max(round(value), axis.scale.max + 1))
 
 
-def _note(
-    axis: Real | Integer, end: str, old: float, new: Any, best: Sequence[Result], at_edge: bool
-) -> str:
+def _note(axis: Real | Integer, end: str, old: float, new: Any, seen: Seen, at_edge: bool) -> str:
     change = f"{axis.text(old)} -> {axis.text(new)}"
     lower = end == "min"
     if new == old:
         reason = (
             "the best sits there, but it can go no further"
             if at_edge
-            else (f"the best trials {_listed(best)} spread that far")
+            else (f"the best trials {_listed(seen)} spread that far")
         )
         return f"kept: {reason}"
     if (new < old) == lower:
-        return f"{change}: widened, the best trial {best[0].trial} sits on this edge"
-    return f"{change}: the best trials {_listed(best)} are {'above' if lower else 'below'}"
+        return f"{change}: widened, the best trial {seen[0][0]} sits on this edge"
+    return f"{change}: the best trials {_listed(seen)} are {'above' if lower else 'below'}"

@@ -20,7 +20,7 @@ LAYERS = [
     ["runner", "provenance"],
     ["runs"],
     ["search"],
-    ["refine", "preview"],
+    ["refine", "preview", "lineage"],
     ["cli"],
 ]
 """From the bottom up. A module imports from lower layers, and inside its own package."""

@@ -21,7 +21,7 @@ from conftest import Command, without_seconds
 from hpsearch.child import run_trial
 from hpsearch.config import config_schema, load_config
 from hpsearch.errors import UserError
-from hpsearch.objectives import Context, ObjectiveError
+from hpsearch.objectives import Context, Names, ObjectiveError
 from hpsearch.objectives.command import Command as Program
 from hpsearch.objectives.command import fill, json_objects, split_template, text_of
 from hpsearch.store import RunFolder
@@ -191,7 +191,7 @@ def run(tmp_path: Path) -> Run:
     ) -> dict[str, Any]:
         write(tmp_path, train_py=body)
         objective = program(tmp_path, keywords.pop("command", "python train.py"), **keywords)
-        objective.prepare(list(params or {}))
+        objective.prepare(Names(tuple(params or {})))
         context = Context(
             number=0, seed=11, metric="acc", budget=objective.budget, folder=tmp_path / "trial"
         )
@@ -388,7 +388,7 @@ MISTAKES = [
 def test_a_mistake_in_the_template_is_said(tmp_path: Path, command: str, says: str) -> None:
     write(tmp_path, script_sh="exit 0\n")
     with pytest.raises(ObjectiveError) as got:
-        program(tmp_path, command, constants={"fixed": 1}).prepare(["rate"])
+        program(tmp_path, command, constants={"fixed": 1}).prepare(Names(("rate",)))
     assert says in str(got.value)
 
 
@@ -630,4 +630,4 @@ def test_an_executable_beside_the_config_runs_in_the_folder_of_the_code(
 def test_two_parameters_that_differ_only_in_case_are_refused(tmp_path: Path) -> None:
     objective = Program("python x.py {lr} {LR}", str(tmp_path), None, {}, None, None)
     with pytest.raises(ObjectiveError, match="HPSEARCH_PARAM_LR"):
-        objective.prepare(["lr", "LR"])
+        objective.prepare(Names(("lr", "LR")))

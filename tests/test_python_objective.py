@@ -17,7 +17,7 @@ from conftest import Command, without_seconds
 from hpsearch.child import run_trial
 from hpsearch.config import config_schema, load_config
 from hpsearch.errors import UserError
-from hpsearch.objectives import Context, ObjectiveError
+from hpsearch.objectives import Context, Names, ObjectiveError
 from hpsearch.objectives.python import PythonFunction
 from hpsearch.store import RunFolder
 from hpsearch.trial import Result
@@ -249,7 +249,7 @@ def test_an_answer_that_is_no_metric_fails_the_trial_with_a_sentence(
 ) -> None:
     write(tmp_path, train=body)
     function = objective(tmp_path)
-    function.prepare(["rate"])
+    function.prepare(Names(("rate",)))
     answer = run_trial(function, {"rate": 1.0}, context(tmp_path))
     assert (answer["status"], answer["score"]) == ("failed", None)
     assert says in answer["message"]
@@ -277,7 +277,7 @@ def test_a_function_is_called_with_what_it_asks_for_by_name(
 ) -> None:
     write(tmp_path, train=body)
     function = objective(tmp_path)
-    function.prepare(["rate"])
+    function.prepare(Names(("rate",)))
     answer = run_trial(function, {"rate": 0.5}, context(tmp_path))
     assert (answer["status"], answer["message"]) == ("complete", None)
     assert answer["curve"]["acc"] == curve
@@ -287,7 +287,7 @@ def test_a_function_is_called_with_what_it_asks_for_by_name(
 def test_a_file_called_like_a_module_of_the_library_does_not_replace_it(tmp_path: Path) -> None:
     write(tmp_path, json="def score(rate): return rate")
     function = objective(tmp_path, "json.py:score")
-    function.prepare(["rate"])
+    function.prepare(Names(("rate",)))
     assert sys.modules["json"] is json
     assert run_trial(function, {"rate": 0.5}, context(tmp_path))["score"] == 0.5
 
@@ -297,7 +297,7 @@ def test_an_objective_is_rebuilt_from_plain_data_in_a_worker(tmp_path: Path) -> 
     first = PythonFunction("train.py:score", str(tmp_path / "sub"), "..", {"fixed": 1}, 4)
     again = PythonFunction.from_spec(first.spec())
     assert again == first
-    again.prepare(["rate"])
+    again.prepare(Names(("rate",)))
     assert [*again.evaluate({"rate": 1}, context(tmp_path))] == [{"acc": 2.0}]
 
 
@@ -335,7 +335,7 @@ def test_a_mistake_in_the_code_is_known_before_any_trial(
 ) -> None:
     write(tmp_path, train=body)
     with pytest.raises(ObjectiveError) as got:
-        objective(tmp_path).prepare(["rate"])
+        objective(tmp_path).prepare(Names(("rate",)))
     assert says in str(got.value)
     assert "importlib" not in str(got.value)
 
@@ -353,7 +353,7 @@ def test_a_file_or_module_that_is_not_there_is_named(
 ) -> None:
     write(tmp_path, train="def score(rate): pass")
     with pytest.raises(ObjectiveError) as got:
-        objective(tmp_path, target).prepare(["rate"])
+        objective(tmp_path, target).prepare(Names(("rate",)))
     assert says in str(got.value)
 
 

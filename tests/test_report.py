@@ -651,3 +651,41 @@ def test_runs_on_different_data_have_no_common_leaderboard(
     warned = command("report", "tiny", "split")
     assert warned.returncode == 0
     assert "split the data differently" in warned.stderr
+
+
+def test_the_lineage_shows_each_run_of_a_family_and_what_it_gained(
+    command: Command, tmp_path: Path
+) -> None:
+    assert command("run", "tiny.yaml", "-q").returncode == 0
+    assert command("refine", "-q").returncode == 0
+    assert command("refine", "-q").returncode == 0
+    assert command("refine", "tiny", "-q", "--name", "other").returncode == 0
+    assert command("run", "tiny.yaml", "-q", "--name", "stranger").returncode == 0
+    names = ["tiny", "other", "tiny-refined", "tiny-refined-2"]
+    tables = [command("report", name, "--lineage").stdout for name in names]
+    assert len(set(tables)) == 1  # whichever of the family is named
+    lines = tables[0].splitlines()
+    assert [line.split()[0].strip(".") for line in lines[2:3]] == ["tiny"]
+    assert "stranger" not in tables[0]
+    assert any(line.startswith(". . tiny-refined-2") for line in lines)
+    assert any(line.startswith("learning_rate") and "0.0001 .. 0.1" in line for line in lines)
+
+    rows = json.loads(command("report", "other", "--lineage", "-f", "json").stdout)
+    by_name = {row["run"]: row for row in rows}
+    assert list(by_name) == names
+    for row in rows:
+        if row["parent"]:
+            gain = by_name[row["parent"]]["best_score"] - row["best_score"]
+            assert row["gain"] == pytest.approx(gain)
+        else:
+            assert row["gain"] is None
+
+
+def test_a_lineage_is_of_one_run(command: Command) -> None:
+    assert command("run", "tiny.yaml", "-q").returncode == 0
+    outcome = command("report", "tiny", "tiny", "--lineage")
+    assert outcome.returncode == 0
+    command("run", "tiny.yaml", "-q", "--name", "two")
+    outcome = command("report", "tiny", "two", "--lineage")
+    assert outcome.returncode == 2
+    assert "name one" in outcome.stderr

@@ -34,6 +34,9 @@ FORMAT_NAMES = ("text", "markdown", "csv", "json", "latex", "html-table")
     show_default=True,
     help="How the table is written.",
 )
+@click.option(
+    "-l", "--lineage", is_flag=True, help="RUN, the runs it refines and those that refine it."
+)
 @runs_option
 def report(
     names: tuple[str, ...],
@@ -41,6 +44,7 @@ def report(
     everything: bool,
     sort: str | None,
     name: str,
+    lineage: bool,
     runs: Path,
 ) -> None:
     """Show the leaderboard of RUN, by default the newest; several runs share one table.
@@ -53,6 +57,9 @@ def report(
     from hpsearch.store import find_run
 
     folders = [find_run(runs, each) for each in dict.fromkeys(names) or (None,)]
+    if lineage:
+        _show_lineage(folders, name)
+        return
     shown = [_read(folder) for folder in folders]
     table = leaderboard(shown)
     _warn_of_other_splits(folders)
@@ -65,6 +72,26 @@ def report(
         return
     limit = None if everything else top
     click.echo(FORMATS[name](replace(table, rows=table.rows[:limit])))
+
+
+def _show_lineage(folders: list[RunFolder], name: str) -> None:
+    from hpsearch.errors import UserError
+    from hpsearch.lineage import family, family_table, ranges_table
+    from hpsearch.report import FORMATS
+    from hpsearch.report.formats import plain_text
+
+    if len(folders) > 1:
+        raise UserError("--lineage shows the family of one run: name one")
+    members = family(folders[0])
+    if name != "text":
+        click.echo(FORMATS[name](family_table(members)))
+        return
+    width = terminal_width()
+    click.echo(plain_text(family_table(members), width))
+    ranges = ranges_table(members)
+    if ranges.rows:
+        click.echo()
+        click.echo(plain_text(ranges, width))
 
 
 def _read(folder: RunFolder) -> Run:

@@ -14,6 +14,8 @@ from hpsearch.scales import ALIASES, SCALES
 ENGINES = ("local",)
 DEFAULT_TRIALS = 20
 
+MOST_REPEATS = 100
+
 Share = Annotated[float, Interval(gt=0, lt=1)]
 Count = Annotated[int, Ge(1)]
 
@@ -107,8 +109,27 @@ class Data:
     )
 
 
+Repeat = Annotated[int, Interval(ge=1, le=MOST_REPEATS)] | Annotated[str, MinLen(1)]
+
+
 @dataclass(frozen=True, kw_only=True)
-class Range:
+class Varied:
+    """What ranges and options have in common."""
+
+    __pydantic_config__ = STRICT
+
+    repeat: Repeat | None = doc(
+        "one value for each of so many: a whole number, or the parameter that counts them",
+        default=None,
+    )
+    when: Annotated[dict[str, Any], MinLen(1)] | None = doc(
+        "only where other parameters have these values: {optimizer: adam}, {layers: [2, 3]}",
+        default=None,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range(Varied):
     """A number to vary, from min to max, both included."""
 
     __pydantic_config__ = STRICT
@@ -124,7 +145,7 @@ class Range:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Values:
+class Values(Varied):
     """Options to choose from."""
 
     __pydantic_config__ = STRICT
@@ -216,6 +237,9 @@ class Top:
 
     name: Annotated[str, RUN_NAME] = doc("the run's folder under runs/; by default the file's name")
     parent: Annotated[str, RUN_NAME] = doc("the run that this one refines")
+    constraints: tuple[Annotated[str, MinLen(1)], ...] = doc(
+        "what must hold of every setting, such as layers * max(hidden_units) <= 300", default=()
+    )
     seed: Annotated[int, Interval(ge=0, lt=2**63)] = doc(
         "fixes every random choice of the search", default=0
     )
@@ -235,6 +259,7 @@ KEYS = (
     "objective",
     "data",
     "parameters",
+    "constraints",
     "method",
     "seed",
     "budget",

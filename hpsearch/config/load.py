@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from hpsearch.errors import UserError
 from hpsearch.fields import RUN_NAME
 from hpsearch.nn.losses import LOSSES
 from hpsearch.nn.settings import Settings
-from hpsearch.objectives import OBJECTIVES, Objective
+from hpsearch.objectives import OBJECTIVES, Names, Objective
 from hpsearch.objectives.command import Command, check_pattern
 from hpsearch.objectives.command import Section as CommandSection
 from hpsearch.objectives.mlp import MLP
@@ -35,7 +34,7 @@ from hpsearch.objectives.mlp import Section as NetworkSection
 from hpsearch.objectives.python import PythonFunction
 from hpsearch.objectives.python import Section as PythonSection
 from hpsearch.seeds import trial_seed
-from hpsearch.space import Axis, Space, ends
+from hpsearch.space import Space
 from hpsearch.strategies import STRATEGIES, Strategy
 from hpsearch.trial import Params, plain
 from hpsearch.yamlfile import Document, Place, read_yaml
@@ -68,9 +67,13 @@ class Config:
     document: Document
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Every parameter that an objective is given, varied or not."""
-        return (*self.space.names, *self.constants)
+    def names(self) -> Names:
+        """The varied parameters that the objective is given."""
+        space = self.space
+        names = dict.fromkeys([*space.entries, *space.names])
+        always = tuple(name for name in names if space.is_always_there(name))
+        sometimes = tuple(name for name in space.entries if name not in always)
+        return Names(always, sometimes, space.repeats)
 
     def training_seed(self, number: int) -> int:
         """Return the seed that trial `number` trains from."""
@@ -85,15 +88,17 @@ class Config:
         given = {name: plain(value) for name, value in self.objective.constants.items()}
         own = {name: value for name, value in given.items() if name not in self.constants}
         measured = self.objective.identity()
+        rules = self.space.constraints
         return {
             "metric": {"name": self.metric_name, "goal": self.goal},
             **measured,
             "objective": {**measured["objective"], **own},
             "order": list(self.space.names),  # a point of the unit cube has its coordinates in it
             "parameters": {
-                **{name: axis.spec() for name, axis in self.space.axes.items()},
+                **self.space.spec(),
                 **{name: given[name] for name in self.constants},
             },
+            **({"constraints": [each.text for each in rules]} if rules else {}),
             "method": {"name": self.method, **asdict(self.strategy)},  # type: ignore[call-overload]
             "seed": self.seed,
             "trial": asdict(self.trial),
@@ -145,8 +150,10 @@ def build_config(
             **_homes(),
             **{item.name: "under parameters" for item in fields(Settings)},
         }
+    if "constraints" in top:
+        sections.field(Top, "constraints", ("constraints",))
     own, constants = _objective_section(sections, kind, cls)
-    axes, parameter_constants = read_parameters(sections, cls.SETTINGS)
+    space, parameter_constants = read_parameters(sections, cls.SETTINGS, constants)
     constants |= parameter_constants
     seed = single.get("seed", 0)
     objective: Objective
@@ -167,7 +174,7 @@ def build_config(
         assert isinstance(own, CommandSection)
         objective = Command.build(own, folder, constants, read["metric"].pattern)
     if with_data:
-        _check_clashes(sections, objective, axes)
+        _check_clashes(sections, objective, space)
         _check_folder(document, objective)
     metric_name, goal = _metric(sections, read["metric"], kind, objective)
     if cls.SETTINGS is None and metric_name in (sections.at(("parameters",)) or ()):
@@ -188,7 +195,7 @@ def build_config(
         objective=objective,
         kind=kind,
         data=data,
-        space=Space(axes),
+        space=space,
         constants=parameter_constants,
         method=method,
         strategy=strategy,
@@ -300,7 +307,7 @@ def _homes() -> dict[str, str]:
     for item in fields(Settings):
         sections.setdefault(item.name, []).extend(["objective", "parameters"])
     homes = {key: f"under {' or '.join(names)}" for key, names in sections.items()}
-    inside = [item.name for item in (*fields(Range), *fields(Values))]
+    inside = dict.fromkeys(item.name for item in (*fields(Range), *fields(Values)))
     return {
         **homes,
         **dict.fromkeys(inside, "to one parameter, so indent it further"),
@@ -350,9 +357,8 @@ def _strategy(sections: Sections) -> tuple[str, Strategy]:
     )
 
 
-def _check_clashes(sections: Sections, objective: Objective, axes: Mapping[str, Axis]) -> None:
-    bounds = {name: tuple(ends(axis)) for name, axis in axes.items()}
-    for name, text in objective.problems(bounds):
+def _check_clashes(sections: Sections, objective: Objective, space: Space) -> None:
+    for name, text in objective.problems(space.reach()):
         section = "parameters" if name in (sections.at(("parameters",)) or ()) else "objective"
         raise sections.document.error((section, name), text, at_key=True)
 

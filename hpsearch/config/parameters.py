@@ -1,16 +1,17 @@
-"""Reads the section `parameters`: ranges, choices and plain values."""
+"""Reads the section `parameters`: ranges, choices, plain values, repeats and conditions."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 from hpsearch.config.definitions import Range, Values
 from hpsearch.config.reading import Sections, found, key_path, one_of, section_schema, short
+from hpsearch.config.structure import build_space
 from hpsearch.scales import ALIASES, REFUSED, SCALES, Integer, Real
-from hpsearch.space import Axis, Choice
+from hpsearch.space import Axis, Choice, Space
 from hpsearch.trial import Params, frozen
 from hpsearch.yamlfile import Place, dump
 
@@ -27,8 +28,22 @@ RESERVED = {
 }
 
 
-def read_parameters(sections: Sections, settings: Settings) -> tuple[dict[str, Axis], Params]:
-    """Read the section `parameters`: what varies, and plain values."""
+def read_parameters(
+    sections: Sections, settings: Settings, constants: Params
+) -> tuple[Space, Params]:
+    """Read the section `parameters`: what varies, and plain values.
+
+    constants: Those that the section `objective` gives.
+    """
+    axes, plain_values = _entries(sections, settings)
+    defaults = {} if settings is None else asdict(settings())
+    fixed = {**defaults, **constants, **plain_values}
+    fixed = {name: value for name, value in fixed.items() if name not in axes}
+    return build_space(sections, axes, fixed), plain_values
+
+
+def _entries(sections: Sections, settings: Settings) -> tuple[dict[str, Axis], Params]:
+    """Read what varies, each repeated parameter once, and plain values."""
     known = _free_names(sections) if settings is None else {item.name for item in fields(settings)}
     given = sections.mapping(
         ("parameters",), known, "parameters: {learning_rate: {scale: log, ...}}"
@@ -77,12 +92,12 @@ def _takes_list(settings: type, name: str) -> bool:
 
 def _refuse_mixture(sections: Sections, place: Place, given: Collection[str]) -> None:
     """Refuse options that also have the keys of a range."""
-    for item in fields(Range):
-        if item.name in given:
+    for name in ("min", "max", "scale", "type"):
+        if name in given:
             other = "values" if "values" in given else "weights"
             raise sections.document.error(
-                (*place, item.name),
-                f"{key_path(place)} has '{item.name}', of a range, beside '{other}', of options",
+                (*place, name),
+                f"{key_path(place)} has '{name}', of a range, beside '{other}', of options",
                 "A range takes min, max, scale and type; options take values and weights.",
                 at_key=True,
             )

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hpsearch.scales import Integer, Real
-from hpsearch.space import ends
 
 if TYPE_CHECKING:
     from hpsearch.config.load import Config
@@ -16,11 +15,12 @@ if TYPE_CHECKING:
 
 def traps(config: Config) -> Iterator[tuple[str, str]]:
     """Yield (parameter, sentence) for what is allowed but probably not meant."""
-    for name, axis in config.space.axes.items():
+    for name, parts in config.space.entries.items():
+        axis = config.space.axes[parts[0]]
         if isinstance(axis, Real | Integer):
             yield from ((name, text) for text in _scale_traps(axis))
-    bounds = {name: tuple(ends(axis)) for name, axis in config.space.axes.items()}
-    yield from config.objective.idle(bounds)
+    yield from config.space.unused()
+    yield from config.objective.idle(config.space.reach())
     settings, trials = config.space.settings(), config.budget.limit
     if trials and settings < trials and config.space.axes:
         yield (

@@ -9,7 +9,8 @@ from typing import Any
 
 from hpsearch.config.definitions import KEYS
 from hpsearch.config.load import Config
-from hpsearch.trial import Result
+from hpsearch.space import Among, values_within
+from hpsearch.trial import Params, Result
 from hpsearch.yamlfile import dump
 from hpsearch.zoom import Zoomed
 
@@ -26,10 +27,11 @@ def best_yaml(config: Config, result: Result, folder: Path, trials: int) -> str:
         "# The best of many is partly luck: with another trial.seed it may be a little worse.\n"
     )
     sections = _sections(config, folder)
-    parameters = {**result.params, **config.constants}
+    parameters = {**_settled(config, result.params), **config.constants}
     sections["parameters"] = _block(
         "parameters", {name: dump(value) for name, value in parameters.items()}
     )
+    sections.pop("constraints", None)
     return title + _joined(
         {
             **sections,
@@ -40,6 +42,16 @@ def best_yaml(config: Config, result: Result, folder: Path, trials: int) -> str:
             "trial": f"trial: {dump(_given(config.trial, seed=result.seed))}",
         }
     )
+
+
+def _settled(config: Config, params: Params) -> Params:
+    """Return a setting as constants: repeats as a list, and for the user's code one by one too."""
+    given = config.space.given(params)
+    if config.kind != "trainer":
+        return given
+    parts = {part for each in config.space.repeats.values() for part in each}
+    no_layers = {name for name in config.space.repeats if given.get(name) == ()}
+    return {name: value for name, value in given.items() if name not in parts | no_layers}
 
 
 def refined_yaml(
@@ -63,11 +75,14 @@ def refined_yaml(
     )
     lines = ["parameters:"]
     for axis_name, new in zoomed.items():
+        if new.left_out:
+            lines.append(f"  #{_comment(f'{axis_name} is left out: {new.left_out}')[3:]}")
+            continue
         if new.axis is None:
             lines.append(f"  {axis_name}: {dump(new.value)}{_comment(new.notes['values'])}")
             continue
         lines.append(f"  {axis_name}:")
-        for key, value in new.axis.spec().items():
+        for key, value in {**new.axis.spec(), **_words(config, axis_name, zoomed)}.items():
             note = _comment(new.notes[key]) if key in new.notes else ""
             lines.append(f"    {key}: {dump(value)}{note}")
     lines += [f"  {constant}: {dump(value)}" for constant, value in config.constants.items()]
@@ -84,6 +99,24 @@ def refined_yaml(
     )
 
 
+def _words(config: Config, name: str, zoomed: Mapping[str, Zoomed]) -> Params:
+    """Return `repeat` and `when` of a parameter, without what the narrower space fulfils or lacks.
+
+    A condition on what became a constant holds, or the parameter was left out.
+    """
+    words = dict(config.space.words.get(name, {}))
+    when = {}
+    for other, wanted in (words.pop("when", None) or {}).items():
+        new = zoomed.get(other)
+        if new is None:
+            when[other] = wanted
+        elif new.axis is not None:
+            values = wanted if isinstance(wanted, list) else [wanted]
+            can_be = Among(other, tuple(values_within(new.axis)))
+            when[other] = [value for value in values if can_be.met(value)]
+    return {**words, **({"when": when} if when else {})}
+
+
 def _sections(config: Config, folder: Path) -> dict[str, str]:
     """Write every section as in `config`, its data found from `folder` and split as before."""
     metric = _given(config.metric, name=config.metric_name, goal=config.goal)
@@ -97,13 +130,14 @@ def _sections(config: Config, folder: Path) -> dict[str, str]:
         "metric": metric,
         "objective": {**config.objective.section(folder), **constants},
         "data": config.objective.data_section(folder),
+        "constraints": [each.text for each in config.space.constraints],
         "method": strategy if len(strategy) > 1 else config.method,
         "seed": config.seed,
         "budget": _given(config.budget),
         "trial": _given(config.trial),
         "run": _given(config.run),
     }
-    return {key: f"{key}: {dump(value)}" for key, value in lines.items() if value != {}}
+    return {key: f"{key}: {dump(value)}" for key, value in lines.items() if value not in ({}, [])}
 
 
 def _given(section: Any, **other: Any) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
@@ -53,6 +53,24 @@ def base_folder(home: Path, place: str | None) -> str:
     return os.path.normpath(home.resolve() / (place or "."))
 
 
+@dataclass(frozen=True)
+class Names:
+    """The varied parameters that trials are given."""
+
+    always: tuple[str, ...] = ()
+    """Those of every trial; a repeated one's list under the name that the config has for it."""
+    sometimes: tuple[str, ...] = ()
+    """Those of some trials only, which have a condition."""
+    repeats: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Each repeated parameter's names for its single repeats, which are given too."""
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.always
+        yield from self.sometimes
+        for parts in self.repeats.values():
+            yield from parts
+
+
 class Objective(Protocol):
     """Built from plain data in every worker, then asked for one trial after another."""
 
@@ -95,10 +113,10 @@ class Objective(Protocol):
     def folder(self) -> Path:
         """Return the folder that relative paths in the config start from."""
 
-    def prepare(self, names: Iterable[str]) -> None:
+    def prepare(self, names: Names) -> None:
         """Do once per worker what every trial needs: imports, reading the data.
 
-        names: All parameters that trials will be given.
+        names: The parameters that trials will be given.
         Raises:
             UserError: the objective cannot be used as the config says.
         """
@@ -110,7 +128,8 @@ class Objective(Protocol):
 
         A generator may return other ones, which then count: those of an epoch it went back to.
 
-        params: What the trial varies; constants are the objective's own.
+        params: What the trial varies, a repeated parameter as a list and one by one; constants are
+            the objective's own.
         Raises:
             CrashedError: a process of the trial died.
         """

@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
@@ -26,6 +26,7 @@ from hpsearch.objectives.base import (
     Context,
     CrashedError,
     Metrics,
+    Names,
     ObjectiveError,
     base_folder,
     seen_from,
@@ -84,6 +85,23 @@ def fill(argument: str, values: Mapping[str, str]) -> str:
         return values[name[1]]
 
     return re.sub(r"\{\{|\}\}|\{[^{}]*\}|[{}]", one, argument)
+
+
+def filled(arguments: Sequence[str], values: Mapping[str, str]) -> list[str]:
+    """Fill a whole template; what names a parameter that this setting does not have is left out.
+
+    So is the option before it: of `--beta2 {beta2}` both.
+    """
+    words: list[tuple[str, bool]] = []
+    for argument in arguments:
+        try:
+            word = fill(argument, values)
+        except KeyError:
+            if words and words[-1][1]:
+                words.pop()
+            continue
+        words.append((word, word == argument and word.startswith("-") and "=" not in word))
+    return [word for word, _ in words]
 
 
 def text_of(value: Any) -> str:
@@ -205,7 +223,7 @@ class Command:
                         f"environment as {variable(name)}",
                     )
 
-    def prepare(self, names: Iterable[str]) -> None:
+    def prepare(self, names: Names) -> None:
         """Check the template and that there is such a program.
 
         Raises:
@@ -278,7 +296,7 @@ class Command:
             file = context.made() / "params.json"
             file.write_text(json.dumps({k: plain(v) for k, v in given.items()}), encoding="utf-8")
             values["params_file"] = str(file)
-        program, *arguments = [fill(each, values) for each in split_template(self.command)]
+        program, *arguments = filled(split_template(self.command), values)
         environment = {variable(name): value for name, value in values.items()}
         try:
             process = subprocess.Popen(

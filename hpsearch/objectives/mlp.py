@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -12,7 +12,7 @@ from hpsearch.fields import STRICT, OneOf, doc
 from hpsearch.nn.losses import LOSSES
 from hpsearch.nn.schedules import SCHEDULES
 from hpsearch.nn.settings import Settings
-from hpsearch.objectives.base import Context, Metrics, seen_from
+from hpsearch.objectives.base import Context, Metrics, Names, seen_from
 from hpsearch.trial import Params, frozen
 from hpsearch.yamlfile import dump
 
@@ -88,7 +88,8 @@ class MLP:
     def settings(self, params: Params) -> Settings:
         """Merge a trial's parameters with the constants and the defaults."""
         given = {**self.constants, **params}
-        return Settings(**{name: frozen(value) for name, value in given.items()})
+        known = (item.name for item in fields(Settings))  # repeats come one by one too
+        return Settings(**{name: frozen(given[name]) for name in known if name in given})
 
     def epochs(self, params: Params) -> int:
         """Return the number of epochs of a trial."""
@@ -131,7 +132,7 @@ class MLP:
         """Return what is worth knowing of the data."""
         return tuple(dict.fromkeys(note for each in load_split(self.data) for note in each.notes))
 
-    def prepare(self, names: Iterable[str]) -> None:
+    def prepare(self, names: Names) -> None:
         """Read the data."""
         load_split(self.data)
 

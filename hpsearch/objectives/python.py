@@ -8,7 +8,7 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
@@ -17,7 +17,14 @@ from annotated_types import Ge, MinLen
 
 from hpsearch.errors import nearest
 from hpsearch.fields import STRICT, Matching, doc
-from hpsearch.objectives.base import Context, Metrics, ObjectiveError, base_folder, seen_from
+from hpsearch.objectives.base import (
+    Context,
+    Metrics,
+    Names,
+    ObjectiveError,
+    base_folder,
+    seen_from,
+)
 from hpsearch.objectives.reported import metrics_from
 from hpsearch.trial import Params
 
@@ -142,7 +149,7 @@ class PythonFunction:
         module = self.target.rpartition(":")[0]
         return Path(os.path.normpath(Path(self.base) / module)) if module.endswith(".py") else None
 
-    def prepare(self, names: Iterable[str]) -> None:
+    def prepare(self, names: Names) -> None:
         """Import the function and check that it takes the parameters.
 
         Raises:
@@ -166,7 +173,7 @@ class PythonFunction:
             raise ObjectiveError(
                 f"{module_name} has no function '{function_name}'\n{hint}Its functions: {listed}."
             )
-        self._check_parameters(function, [*names, *self.constants])
+        self._check_parameters(function, names)
         self._loaded.append(function)
 
     def _import(self, name: str) -> Any:
@@ -197,17 +204,13 @@ class PythonFunction:
                 f"importing {name} failed: {type(error).__name__}: {error}\n{advice}".rstrip()
             ) from None
 
-    def _check_parameters(self, function: Callable[..., Any], names: list[str]) -> None:
+    def _check_parameters(self, function: Callable[..., Any], names: Names) -> None:
         try:
             parameters = inspect.signature(function).parameters
         except (TypeError, ValueError):  # written in C, without a signature
             return
-        any_name = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-        by_name = {
-            name: p
-            for name, p in parameters.items()
-            if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
-        }
+        by_name, any_name = _by_name(parameters)
+        given = [*names.always, *self.constants]
         for name, parameter in parameters.items():
             if parameter.kind is parameter.POSITIONAL_ONLY and parameter.default is parameter.empty:
                 raise ObjectiveError(
@@ -215,8 +218,12 @@ class PythonFunction:
                     "parameters are given by name\n"
                     "Remove the '/' from its definition."
                 )
-        for name in names:
-            if name not in by_name and not any_name:
+        repeats = self._repeats(names.repeats)
+        lists = {part: name for name, parts in repeats.items() for part in parts}
+        for name in [*given, *names.sometimes]:
+            instead = [*repeats.get(name, ()), *([lists[name]] if name in lists else [])]
+            one_by_one = bool(instead) and all(other in by_name for other in instead)
+            if name not in by_name and not any_name and not one_by_one:
                 meant = nearest(name, list(by_name))
                 hint = f"Did you mean '{meant}'? " if meant else ""
                 raise ObjectiveError(
@@ -224,8 +231,13 @@ class PythonFunction:
                     f"{hint}It takes: {', '.join(by_name) or 'none'}."
                 )
         for name, parameter in by_name.items():
-            if parameter.default is not parameter.empty or name in names:
+            if parameter.default is not parameter.empty or name in given:
                 continue
+            if name in names:
+                raise ObjectiveError(
+                    f"the function {self.target} needs '{name}', which not every trial has\n"
+                    f"Give it a default: def {function.__name__}(..., {name}=None)"
+                )
             if name == "budget" and self.budget is None:
                 raise ObjectiveError(
                     f"the function {self.target} needs 'budget', which objective.epochs gives\n"
@@ -239,7 +251,7 @@ class PythonFunction:
     def evaluate(self, params: Params, context: Context) -> Generator[Metrics, None, None]:
         """Call the function with the parameters, and what else it asks for."""
         function = self._loaded[0]
-        arguments = {**self.constants, **params}
+        arguments = self._taken(function, {**self.constants, **params})
         arguments.update(self._asked_for(function, arguments, context))
         reported = function(**arguments)
         if inspect.isgenerator(reported) or isinstance(reported, Iterator):
@@ -247,6 +259,27 @@ class PythonFunction:
                 yield metrics_from(each, context.metric)
         else:
             yield metrics_from(reported, context.metric)
+
+    def _repeats(self, varied: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+        """Return the repeated parameters, those that do not vary any more too."""
+        fixed = {
+            name: [f"{name}_{number}" for number in range(1, len(value) + 1)]
+            for name, value in self.constants.items()
+            if isinstance(value, tuple | list) and value
+        }
+        known = {name: parts for name, parts in fixed.items() if set(parts) <= {*self.constants}}
+        return {**known, **varied}
+
+    def _taken(self, function: Callable[..., Any], given: Params) -> Params:
+        """Leave out the list of a repeated parameter, or its repeats, if the function wants none.
+
+        Everything else it must take, as was checked before.
+        """
+        try:
+            by_name, any_name = _by_name(inspect.signature(function).parameters)
+        except (TypeError, ValueError):
+            return given
+        return given if any_name else {n: value for n, value in given.items() if n in by_name}
 
     def _asked_for(
         self, function: Callable[..., Any], arguments: Params, context: Context
@@ -264,6 +297,15 @@ class PythonFunction:
         if "trial_dir" in wanted:
             found["trial_dir"] = context.made()
         return found
+
+
+def _by_name(
+    parameters: Mapping[str, inspect.Parameter],
+) -> tuple[dict[str, inspect.Parameter], bool]:
+    """Return what a function takes by name, and whether it takes any name."""
+    any_name = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {name: p for name, p in parameters.items() if p.kind in kinds}, any_name
 
 
 def _where_it_failed(error: BaseException) -> str:

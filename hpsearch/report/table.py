@@ -28,7 +28,8 @@ def share_text(value: Any) -> str:
     return f"{value:.0e}"
 
 
-def _measure(name: str) -> Text:
+def measure_text(name: str) -> Text:
+    """Return how a metric of that name is written for a person."""
     return share_text if name.endswith(("_error", "_accuracy")) else number_text
 
 
@@ -114,7 +115,7 @@ def trials_table(space: Space, constants: dict[str, Any], results: Iterable[Resu
             result.status,
             result.score,
             *(result.metrics.get(name) for name in metrics),
-            *(result.params[name] for name in space.names),
+            *(result.params.get(name) for name in space.names),
             *constants.values(),
             result.seconds,
         )
@@ -156,10 +157,10 @@ def leaderboard(runs: Sequence[Run]) -> Table:
         Column("rank"),
         *((Column("run"),) if len(runs) > 1 else ()),
         Column("trial"),
-        Column("score", _measure(first.metric)),
+        Column("score", measure_text(first.metric)),
         *(Column(name, text, spare=1) for name, text in params.items()),
         *(Column(name, share_text, spare=5 if name == first.metric else 3) for name in errors),
-        *(Column(name, _measure(name), spare=3) for name in beside),
+        *(Column(name, measure_text(name), spare=3) for name in beside),
         *((Column("diagnosis", SHORT_VERDICTS.__getitem__, 2),) if len(errors) == 2 else ()),
         *((Column("status"),) if has_status else ()),
         Column("seconds", _seconds_text, spare=4),
@@ -194,7 +195,7 @@ def _varied(runs: Sequence[Run]) -> dict[str, Text]:
         given = {repr(_setting(run, result, name)) for run in runs for result in run.results}
         if len(given) == 1 and sum(len(run.results) for run in runs) > 1:
             del texts[name]
-        elif repr(None) in given:
+        elif any(name not in run.space.axes for run in runs):
             texts[name] = option_text
     return texts
 
