@@ -132,6 +132,10 @@ class Space:
         """Write a setting on one line for a person."""
         return " ".join(f"{name}={axis.text(params[name])}" for name, axis in self.axes.items())
 
+    def allows(self, point: Sequence[float]) -> bool:
+        """Tell whether the setting at a point may be tried."""
+        return True
+
     def settings(self) -> float:
         """Count the distinct settings; infinite when anything is real-valued."""
         return math.prod(_settings(axis) for axis in self.axes.values())
