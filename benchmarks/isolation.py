@@ -25,7 +25,7 @@ from hpsearch.child import run_trial
 from hpsearch.config import Config, build_config
 from hpsearch.objectives import Context, from_spec
 from hpsearch.runner import run_trials
-from hpsearch.search import suggest
+from hpsearch.search import history_of, suggest
 from hpsearch.store import RunFolder
 from hpsearch.supervisor import ONE_THREAD, Halt, Supervisor
 from hpsearch.trial import Result, Trial
@@ -104,7 +104,8 @@ def plain_joblib(config: Config, trials: list[Trial], folder: RunFolder) -> None
 def main() -> None:
     os.environ.update(ONE_THREAD)
     config = build_config(parse_yaml(CONFIG, "benchmark"), None, "benchmark", Path())
-    trials = [trial for k in range(TRIALS) if (trial := suggest(config, [], k))]
+    history = history_of(config)
+    trials = [trial for k in range(TRIALS) if (trial := suggest(config, history, k))]
     ways: dict[str, Callable[[Config, list[Trial], RunFolder], None]] = {
         "hpsearch": ours,
         "loky supervisors": loky_supervisors,

@@ -11,7 +11,7 @@ from hpsearch.config import Config
 from hpsearch.report import Column, Table
 from hpsearch.report.formats import fitted, plain_text
 from hpsearch.scales import Integer, Real
-from hpsearch.search import suggest
+from hpsearch.search import history_of, suggest
 from hpsearch.space import Axis, Choice
 from hpsearch.trial import Trial
 
@@ -24,7 +24,7 @@ ASCII = "_.:-=+*#@"
 
 def summary(config: Config) -> str:
     """Say in a few lines what would run on what."""
-    limit = config.budget.limit
+    limit = config.limit
     return "\n".join(
         [
             f"{config.name}: {limit or 'unlimited'} trials by {config.method} search, "
@@ -36,19 +36,21 @@ def summary(config: Config) -> str:
 
 def first_trials(config: Config, count: int, width: int) -> str:
     """Return the table of the first trials that would run, for a terminal of that width."""
-    limit = config.budget.limit
+    limit = config.limit
     trials = islice(_suggestions(config), count if limit is None else min(count, limit))
     columns = (
         Column("trial"),
         *(Column(name, axis.text, spare=1) for name, axis in config.space.axes.items()),
         Column("seed", spare=2),
     )
-    names = config.space.names
     rows = tuple(
-        (trial.number, *(trial.params.get(name) for name in names), trial.seed) for trial in trials
+        (trial.number, *map(trial.params.get, config.space.axes), trial.seed) for trial in trials
     )
     narrow, left_out = fitted(Table(columns, rows), width)
     hint = f"\nLeft out to fit {width} columns: {', '.join(left_out)}" if left_out else ""
+    wanted = count if limit is None else min(count, limit)
+    if len(rows) < wanted:
+        hint += "\nWhat later trials try depends on the results of these."
     return plain_text(narrow, width) + hint
 
 
@@ -82,9 +84,9 @@ def draws_table(config: Config, *, unicode: bool) -> str:
 
 
 def _suggestions(config: Config) -> Iterator[Trial]:
-    """Yield trial after trial until the strategy waits for a result."""
-    number = 0
-    while (trial := suggest(config, [], number)) is not None:
+    """Yield trial after trial until the strategy waits for a result or has nothing left."""
+    number, history = 0, history_of(config)
+    while (trial := suggest(config, history, number)) is not None:
         yield trial
         number += 1
 
@@ -97,5 +99,4 @@ def _kind(axis: Axis) -> str:
 
 
 def _bars(counts: Sequence[int], marks: str) -> str:
-    most = max(*counts, 1)
-    return "".join(marks[-(-count * (len(marks) - 1) // most)] for count in counts)
+    return "".join(marks[-(-count * (len(marks) - 1) // max(1, *counts))] for count in counts)

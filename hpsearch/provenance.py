@@ -27,7 +27,7 @@ def describe(config: Config) -> dict[str, Any]:
             "folder": str(config.objective.folder()),
             "sha256": hashlib.sha256(config.document.raw).hexdigest(),
         },
-        "sources": config.objective.sources(),
+        "sources": config.sources(),
         "identity": config.identity(),
         "sessions": [],
     }

@@ -39,7 +39,7 @@ def counted(config: Config, results: Sequence[Result]) -> list[Result]:
 def ending_of(config: Config) -> Ending:
     """Return what decides at which trial a config's search ends."""
     budget = config.budget
-    return Ending(config.goal, budget.limit, budget.patience, budget.failures)
+    return Ending(config.goal, config.limit, budget.patience, budget.failures)
 
 
 def load_run(folder: RunFolder, name: str | None = None, *, with_data: bool = True) -> Config:
@@ -128,7 +128,7 @@ def _fits(config: Config, result: Result) -> bool:
 def changed_sources(config: Config, provenance: dict[str, Any]) -> list[str]:
     """Return the files that results depend on and that are others than when the run began."""
     before = provenance.get("sources", {})
-    now = config.objective.sources()
+    now = config.sources()
     return [name for name, content in now.items() if before.get(name, content) != content]
 
 
@@ -179,7 +179,7 @@ def changed_since_parent(config: Config, folder: RunFolder) -> list[str]:
         return []
     sources = RunFolder(folder.path.parent / config.parent).provenance().get("sources", {})
     before = {Path(name).name: content for name, content in sources.items()}
-    now = {Path(name).name: content for name, content in config.objective.sources().items()}
+    now = {Path(name).name: content for name, content in config.sources().items()}
     return [name for name, content in now.items() if before.get(name, content) != content]
 
 

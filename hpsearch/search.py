@@ -16,6 +16,7 @@ from typing import Any
 
 from hpsearch.config import Config
 from hpsearch.errors import UserError
+from hpsearch.history import History
 from hpsearch.provenance import session
 from hpsearch.runner import Work, run_trials
 from hpsearch.runs import (
@@ -28,6 +29,7 @@ from hpsearch.runs import (
 )
 from hpsearch.seeds import stream
 from hpsearch.store import RunFolder
+from hpsearch.strategies import Own, StrategyError
 from hpsearch.supervisor import Halt, Supervisor
 from hpsearch.trial import Result, Trial
 
@@ -45,7 +47,8 @@ class Outcome:
     new: int
     """How many of them this command ran."""
     reason: str
-    """Which limit ended it (trials, time, patience, failures), or `signal`."""
+    """Which limit ended it (trials, time, patience, failures), `strategy` where that had nothing
+    left to try, or `signal`."""
     signal: int | None = None
     """The signal that stopped it."""
     beyond: int = 0
@@ -54,16 +57,35 @@ class Outcome:
     """The failed trials in a row, where they ended the search."""
 
 
-def suggest(config: Config, results: Sequence[Result], number: int) -> Trial | None:
+def history_of(config: Config, results: Sequence[Result] = ()) -> History:
+    """Return what the strategy of a config may see, with the trials that are there already."""
+    history = History(config.goal, config.seed, config.limit)
+    for result in results:
+        history.add(result)
+    return history
+
+
+def suggest(config: Config, history: History, number: int) -> Trial | None:
     """Return trial `number`, or None while the strategy waits for a result.
 
-    A pure function of the config, the number and the results that the strategy may see.
+    A pure function of the config, the number and the results that the strategy may see; `history`
+    knows all trials before it, and from now on this one.
+
+    Raises:
+        UserError: the user's own strategy fails.
     """
     rng = stream(config.seed, "suggest", number)
-    point = config.strategy.suggest(config.space, results, number, rng)
-    if point is None:
+    try:
+        suggestion = config.strategy.suggest(config.space, history, number, rng)
+    except StrategyError as error:
+        text, _, hint = str(error).partition("\n")
+        raise config.document.error(("method", "python"), text, hint) from None
+    if suggestion is None:
         return None
-    return Trial(number, config.space.params(point), point, config.training_seed(number))
+    params = config.space.params(suggestion.point)
+    history.name(number, params)
+    seed = config.training_seed(number)
+    return Trial(number, params, suggestion.point, seed, suggestion.note)
 
 
 def search(
@@ -87,6 +109,8 @@ def search(
             process is writing it.
         MachineError: the record cannot be written or read, or no worker starts.
     """
+    if isinstance(config.strategy, Own):
+        suggest(config, history_of(config), 0)  # most mistakes show before anything is written
     with (
         contextlib.closing(Halt()) as halt,
         contextlib.closing(supervise(config, folder, halt)) as supervisor,
@@ -166,7 +190,7 @@ def _search(
             folder.write_provenance(provenance)
         results = counted(config, sorted(loop.results, key=lambda result: result.trial))
         write_tables(config, folder, results)
-    reason = "signal" if loop.signal else loop.ended or "trials"
+    reason = "signal" if loop.signal else loop.ended or "strategy"
     new = len(results) - len(counted(config, before))
     failures = loop.ending.failed_in_a_row if reason == "failures" else ()
     beyond = len(loop.results) - len(results)
@@ -187,13 +211,17 @@ class _Loop:
         past: float,
     ) -> None:
         self.config, self.folder, self.supervisor = config, folder, supervisor
-        limit = config.budget.limit
+        limit = config.limit
         self.jobs = jobs if limit is None else max(1, min(jobs, limit - len(before)))
         self.results = [replace(result, curve={}) for result in before]
         self.ending = ending_of(config)
         for result in before:
             self.ending.add(result)
+        self.history = history_of(config, self.results)
         self.done = {result.trial for result in before}
+        self.next = 0
+        self.notes: dict[int, dict[str, Any]] = {}
+        self.broken: UserError | None = None
         self.again: list[Result] = []
         self.halt = halt
         self.signal: int | None = None
@@ -224,6 +252,8 @@ class _Loop:
                     while self.again and self.ended is None and not self.halt.is_set():
                         # Alone: a trial that ran out of memory beside another may fit by itself.
                         self._wave(watch, self._lost(), 1)
+                    if self.broken is not None:
+                        raise self.broken
                     if len(self.results) == before:
                         break
             finally:
@@ -246,9 +276,12 @@ class _Loop:
                 if result.status == "crashed" and result.attempts <= self.config.trial.retries:
                     self.again.append(result)
                     continue
+                result = replace(result, note=self.notes.get(result.trial))
                 self.folder.append(result)
-                self.results.append(replace(result, curve={}))  # curves are on disk, and large
-                self.ending.add(result)
+                kept = replace(result, curve={})  # curves are on disk, and large
+                self.results.append(kept)
+                self.ending.add(kept)
+                self.history.add(kept)
                 watch(result)
         except BaseException:
             self.halt.set()
@@ -266,19 +299,26 @@ class _Loop:
 
     def _ready(self) -> Iterator[Work]:
         """Yield the trials to run next; joblib reads this from a thread of its own."""
-        seen = tuple(self.results)
-        number, limit = 0, self.config.budget.limit
-        while limit is None or number < limit:
+        limit = self.config.limit
+        while limit is None or self.next < limit:
             if self.halt.is_set() or self.ended or self.again:
                 return  # a lost trial runs first: nothing after it counts before it is known
-            if number not in self.done:
-                trial = suggest(self.config, seen, number)
-                if trial is None:
-                    return
-                self.done.add(number)
-                epochs = self.config.objective.epochs(self.config.space.given(trial.params))
-                yield trial, epochs, 1
-            number += 1
+            number = self.next
+            if number in self.done:
+                self.next += 1
+                continue
+            try:
+                trial = suggest(self.config, self.history, number)
+            except UserError as error:
+                self.broken = error  # `run` raises it: joblib's thread has nobody to tell
+                return
+            if trial is None:
+                return
+            self.next += 1
+            if trial.note is not None:
+                self.notes[number] = trial.note
+            epochs = self.config.objective.epochs(self.config.space.given(trial.params))
+            yield trial, epochs, 1
 
 
 @contextlib.contextmanager

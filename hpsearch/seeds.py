@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-KINDS = {"suggest": 0, "train": 1, "split": 2}
+KINDS = {"suggest": 0, "train": 1, "split": 2, "sobol": 3}
 """What a stream is for; the number is part of the record's format and never changes."""
 
 

@@ -36,6 +36,8 @@ class Trial:
     """The point in the unit cube, one coordinate per varied parameter."""
     seed: int
     """The training seed, in 0 .. 2**32 - 1."""
+    note: dict[str, Any] | None = None
+    """What the strategy has to say of how it came to this trial, as plain data."""
 
 
 @dataclass(frozen=True)

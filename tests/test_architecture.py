@@ -14,7 +14,7 @@ PACKAGE = ROOT / "hpsearch"
 LAYERS = [
     ["errors", "fields", "trial"],
     ["yamlfile", "expressions", "scales", "seeds", "data", "nn"],
-    ["space", "diagnosis"],
+    ["space", "diagnosis", "history"],
     ["zoom", "strategies", "objectives", "report", "ending"],
     ["config", "child", "supervisor", "store"],
     ["runner", "provenance"],

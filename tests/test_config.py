@@ -16,7 +16,7 @@ from hpsearch.fields import seconds
 from hpsearch.nn.losses import LOSSES
 from hpsearch.objectives.mlp import MLP, NUMBERS
 from hpsearch.scales import Integer, Linear, Log, OneMinusLog, Real
-from hpsearch.search import suggest
+from hpsearch.search import history_of, suggest
 from hpsearch.space import Choice
 from hpsearch.strategies import STRATEGIES
 from hpsearch.yamlfile import dump
@@ -57,7 +57,7 @@ def vary(load: Any) -> Any:
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_every_file_in_configs_loads_and_suggests_a_trial_without_a_trap(path: Path) -> None:
     config = load_config(path)
-    trial = suggest(config, [], 0)
+    trial = suggest(config, history_of(config), 0)
     assert trial is not None
     assert set(trial.params) == set(config.space.names)
     assert all(allowed(config, name, value) for name, value in trial.params.items())
@@ -403,7 +403,7 @@ def test_the_order_of_what_varies_is_in_the_identity_because_it_decides_the_draw
 ) -> None:
     lines = ["learning_rate: {min: 1, max: 2}", "l2: {min: 1, max: 2}"]
     one, other = vary(*lines), vary(*reversed(lines))
-    assert suggest(one, [], 0).params != suggest(other, [], 0).params
+    assert suggest(one, history_of(one), 0).params != suggest(other, history_of(other), 0).params
     assert one.identity() != other.identity()
 
 
@@ -432,7 +432,7 @@ def test_a_range_written_at_full_precision_loads_exactly_and_bounds_every_trial(
     config = vary(f"learning_rate: {dump({'scale': 'log', 'min': low, 'max': high})}")
     axis = config.space.axes["learning_rate"]
     assert (axis.scale.min, axis.scale.max) == (low, high)
-    trial = suggest(config, [], number)
+    trial = suggest(config, history_of(config), number)
     assert low <= trial.params["learning_rate"] <= high
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,11 +12,12 @@ from click.testing import Result as Invocation
 from conftest import ROOT, Command
 from hpsearch.cli import cli
 from hpsearch.config import Config, load_config
+from hpsearch.history import History
 from hpsearch.preview import ASCII, BINS, BLOCKS, DRAWS, draws_table, first_trials, summary
-from hpsearch.search import suggest
-from hpsearch.space import Point, Space
+from hpsearch.search import history_of, suggest
+from hpsearch.space import Space
 from hpsearch.store import RunFolder
-from hpsearch.trial import Result
+from hpsearch.strategies import Suggestion
 
 
 def preview(*arguments: object) -> Invocation:
@@ -45,9 +45,13 @@ class Fixed:
     count: int = 10**6
 
     def suggest(
-        self, space: Space, results: Sequence[Result], number: int, rng: np.random.Generator
-    ) -> Point | None:
-        return (self.place,) * len(space.axes) if number < self.count else None
+        self, space: Space, history: History, number: int, rng: np.random.Generator
+    ) -> Suggestion | None:
+        point = (self.place,) * len(space.axes)
+        return Suggestion(point) if number < self.count else None
+
+    def size(self, space: Space) -> None:
+        return None
 
 
 @pytest.fixture
@@ -80,7 +84,8 @@ def test_no_more_trials_are_shown_than_the_budget_allows(scales: Config) -> None
 
 def test_trials_that_depend_on_results_are_not_shown(scales: Config) -> None:
     waiting = replace(scales, strategy=Fixed(0.5, count=4))
-    assert len(first_trials(waiting, 10, 100).splitlines()) == 2 + 4
+    lines = first_trials(waiting, 10, 100).splitlines()
+    assert lines[2 + 4 :] == ["What later trials try depends on the results of these."]
 
 
 def test_preview_writes_nothing(command: Command, tmp_path: Path) -> None:
@@ -131,7 +136,7 @@ def test_a_range_is_shown_with_the_values_that_quarter_its_scale(scales: Config)
 
 def test_a_histogram_counts_the_strategys_own_suggestions_along_the_scale(scales: Config) -> None:
     table = draws_table(scales, unicode=True)
-    units = np.array([suggest(scales, [], n).unit for n in range(DRAWS)])  # type: ignore[union-attr]
+    units = np.array([suggest(scales, history_of(scales), n).unit for n in range(DRAWS)])  # type: ignore[union-attr]
     for place, name in enumerate(scales.space.names):
         counts, _ = np.histogram(units[:, place], BINS, (0, 1))
         bars = cells(table)[name][1]
@@ -163,7 +168,7 @@ def test_a_strategy_that_waits_for_results_is_drawn_as_far_as_it_goes(scales: Co
 def test_a_choice_is_shown_with_each_options_share_of_the_draws(tmp_path: Path) -> None:
     path = write(tmp_path, "  optimizer: {values: [adam, momentum, rmsprop], weights: [2, 1, 0]}")
     config = load_config(path)
-    drawn = [suggest(config, [], n).params["optimizer"] for n in range(DRAWS)]  # type: ignore[union-attr]
+    drawn = [suggest(config, history_of(config), n).params["optimizer"] for n in range(DRAWS)]  # type: ignore[union-attr]
     share = drawn.count("adam") / DRAWS
     assert 0.6 < share < 0.73
     row = cells(draws_table(config, unicode=True))["optimizer"]

@@ -16,7 +16,7 @@ import pytest
 from conftest import ROOT, TINY, Command, without_seconds
 from hpsearch.config import load_config
 from hpsearch.runs import load_run
-from hpsearch.search import suggest
+from hpsearch.search import history_of, suggest
 from hpsearch.seeds import trial_seed
 from hpsearch.store import RunFolder
 
@@ -79,7 +79,7 @@ def test_a_trial_depends_on_the_seed_and_its_number_alone(command: Command, tmp_
     command("run", "tiny.yaml", "-q")
     config = load_config(tmp_path / "tiny.yaml")
     for result in RunFolder(tmp_path / "runs" / "tiny").results():
-        trial = suggest(config, [], result.trial)
+        trial = suggest(config, history_of(config), result.trial)
         assert trial is not None
         assert trial.params == result.params
         assert result.seed == trial_seed(0, result.trial)

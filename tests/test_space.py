@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from hpsearch.scales import SCALES, Integer, Real
 from hpsearch.space import Choice, Space, ends
-from hpsearch.strategies import STRATEGIES
 
 SPACE = Space(
     {
@@ -48,17 +47,6 @@ def test_settings_are_plain_python_values_within_their_bounds(point: tuple[float
         else:
             low, high = ends(axis)
             assert low <= value <= high
-
-
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_every_strategy_stays_in_the_unit_cube_and_repeats_with_its_seed(strategy: str) -> None:
-    suggest = STRATEGIES[strategy]().suggest
-    for number in range(50):
-        first = suggest(SPACE, [], number, np.random.default_rng(number))
-        assert first is not None
-        assert len(first) == len(SPACE.axes)
-        assert all(0 <= u <= 1 for u in first)
-        assert suggest(SPACE, [], number, np.random.default_rng(number)) == first
 
 
 def test_draws_cover_each_axis_evenly() -> None:

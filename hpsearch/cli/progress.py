@@ -55,7 +55,7 @@ class Best:
 
     def left(self) -> str:
         """Say how long the rest will take, from the pace of this command."""
-        limit, new = self.config.budget.limit, self.done - self.before
+        limit, new = self.config.limit, self.done - self.before
         if limit is None or not new or self.done >= limit:
             return ""
         pace = (time.monotonic() - self.started) / new
@@ -94,7 +94,7 @@ def show_progress(config: Config, before: list[Result], *, quiet: bool) -> Itera
 
 
 def _lines(config: Config, best: Best) -> Watch:
-    limit = config.budget.limit
+    limit = config.limit
     every = max(1, (limit or 100) // LINES)
 
     def watch(result: Result) -> None:
@@ -116,7 +116,7 @@ def _live(config: Config, best: Best) -> Iterator[Watch]:
     from rich.text import Text
 
     console = Console(stderr=True)
-    limit = config.budget.limit
+    limit = config.limit
     progress = Progress(
         BarColumn(bar_width=24),
         MofNCompleteColumn(),

@@ -55,6 +55,7 @@ def run_search(config: Config, folder: RunFolder, jobs: int | None, *, quiet: bo
     from hpsearch.search import search
 
     count = config.run.jobs if jobs is None else jobs
+    count = core_count() if count == -1 else count
 
     def warn(text: str) -> None:
         click.echo(f"warning: {text}", err=True)
@@ -62,6 +63,14 @@ def run_search(config: Config, folder: RunFolder, jobs: int | None, *, quiet: bo
     if not quiet:
         for note in config.objective.notes():
             click.echo(f"note: {note}", err=True)
+        key, most = config.strategy.at_once() or ("", count)
+        if count > most:
+            click.echo(
+                f"note: method.{key} is {most}, so {most} of the {count} jobs are used; "
+                f"method: {{name: {config.method}, {key}: {count}}} uses them all, and each trial "
+                "then sees fewer results",
+                err=True,
+            )
         for name, text in traps(config):
             warn(f"{name}: {text}" if name else text)
         for source in changed_since_parent(config, folder):
@@ -69,7 +78,7 @@ def run_search(config: Config, folder: RunFolder, jobs: int | None, *, quiet: bo
     outcome = search(
         config,
         folder,
-        jobs=core_count() if count == -1 else count,
+        jobs=count,
         begin=lambda before: show_progress(config, before, quiet=quiet),
         warn=warn,
     )
@@ -99,7 +108,8 @@ def _show_leaderboard(config: Config, outcome: Outcome, folder: RunFolder) -> No
         click.echo(f"The run was complete already: {scored}, in {folder.path}/", err=True)
     else:
         ended = {
-            "trials": "",
+            "trials": f", the {config.method} is complete" if config.limit == config.size else "",
+            "strategy": ", as the strategy had nothing left to try",
             "time": f", ended by budget.time ({config.budget.time})",
             "patience": f", ended by budget.patience ({config.budget.patience} without a gain)",
             "failures": ", ended by budget.failures",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,8 @@ from hpsearch.objectives.python import PythonFunction
 from hpsearch.objectives.python import Section as PythonSection
 from hpsearch.seeds import trial_seed
 from hpsearch.space import Space
-from hpsearch.strategies import STRATEGIES, Strategy
+from hpsearch.strategies import STRATEGIES, Own, Strategy
+from hpsearch.strategies.own import TARGET
 from hpsearch.trial import Params, plain
 from hpsearch.yamlfile import Document, Place, read_yaml
 
@@ -75,6 +78,26 @@ class Config:
         sometimes = tuple(name for name in space.entries if name not in always)
         return Names(always, sometimes, space.repeats)
 
+    @cached_property
+    def size(self) -> int | None:
+        """The number of settings after which the strategy has nothing left; None for no end."""
+        return self.strategy.size(self.space)
+
+    @property
+    def limit(self) -> int | None:
+        """The number of trials at which the search ends; None when only something else ends it.
+
+        A strategy that comes to an end by itself is not cut short unless the budget says so.
+        """
+        if self.size is None:
+            return self.budget.limit
+        return self.size if self.budget.trials is None else min(self.size, self.budget.trials)
+
+    def sources(self) -> dict[str, str]:
+        """Return the SHA-256 of every file of code and data that the trials depend on, by name."""
+        own = self.strategy.sources() if isinstance(self.strategy, Own) else {}
+        return {**self.objective.sources(), **own}
+
     def training_seed(self, number: int) -> int:
         """Return the seed that trial `number` trains from."""
         return trial_seed(self.seed, number) if self.trial.seed is None else self.trial.seed
@@ -83,7 +106,7 @@ class Config:
         """Return, as plain data, all that decides which trials there are and how they end.
 
         Not in it: the name, the budget and where trials run, which may change between two
-        commands on one run.
+        commands on one run; the number of trials is, where the strategy shares them out.
         """
         given = {name: plain(value) for name, value in self.objective.constants.items()}
         own = {name: value for name, value in given.items() if name not in self.constants}
@@ -99,7 +122,7 @@ class Config:
                 **{name: given[name] for name in self.constants},
             },
             **({"constraints": [each.text for each in rules]} if rules else {}),
-            "method": {"name": self.method, **asdict(self.strategy)},  # type: ignore[call-overload]
+            "method": {"name": self.method, **self.strategy.identity(self.limit)},
             "seed": self.seed,
             "trial": asdict(self.trial),
         }
@@ -183,7 +206,11 @@ def build_config(
             f"a parameter cannot be called '{metric_name}', which is the metric's name",
             at_key=True,
         )
-    method, strategy = _strategy(sections)
+    method, strategy = _strategy(sections, folder)
+    if with_data or not isinstance(strategy, Own):  # whose file may be gone
+        for problem in strategy.problems(space, read["budget"].limit):
+            place = ("method", *problem.keys)
+            raise document.error(place, problem.text, problem.hint)
     run_name = single.get("name", stem) if name is None else name
     _check_name(run_name, from_file=name is None and "name" in single)
     return Config(
@@ -331,7 +358,7 @@ def _check_name(name: str, *, from_file: bool) -> None:
     )
 
 
-def _strategy(sections: Sections) -> tuple[str, Strategy]:
+def _strategy(sections: Sections, folder: Path) -> tuple[str, Strategy]:
     place: Place = ("method",)
     if place not in sections.document.values:
         return "random", STRATEGIES["random"]()
@@ -342,9 +369,11 @@ def _strategy(sections: Sections) -> tuple[str, Strategy]:
             f"method must be a name or a mapping with the key 'name', found {found(value)}",
             "Example: method: random",
         )
+    if "python" in value:
+        return "python", _own_strategy(sections, folder, value)
     if "name" not in value:
         known = {item.name for cls in STRATEGIES.values() for item in fields(cls)}  # type: ignore[arg-type]
-        sections.mapping(place, {"name", *known})
+        sections.mapping(place, {"name", "python", *known})
         raise sections.document.error(
             place, "method needs the key 'name'", "Example: method: random", at_key=True
         )
@@ -355,6 +384,26 @@ def _strategy(sections: Sections) -> tuple[str, Strategy]:
     return name, cls(
         **{key: sections.field(cls, key, (*place, key)) for key in given if key != "name"}
     )
+
+
+def _own_strategy(sections: Sections, folder: Path, value: Mapping[str, Any]) -> Own:
+    """Read a method that is the user's own; its other keys are whatever the class takes."""
+    place: Place = ("method",)
+    if "name" in value:
+        raise sections.document.error(
+            (*place, "name"),
+            "method has both 'python' and 'name'",
+            "A search has one method: remove one of them.",
+            at_key=True,
+        )
+    target = value["python"]
+    if not isinstance(target, str) or not re.fullmatch(TARGET.pattern, target):
+        raise sections.document.error(
+            (*place, "python"),
+            f"method.python must be {TARGET.words}, found {found(target)}",
+            'Example: method: {python: "my_strategy.py:MyStrategy"}',
+        )
+    return Own(target, folder.resolve(), {key: value[key] for key in value if key != "python"})
 
 
 def _check_clashes(sections: Sections, objective: Objective, space: Space) -> None:

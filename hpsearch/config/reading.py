@@ -175,7 +175,8 @@ def words(schema: Mapping[str, Any]) -> str:
             (f"below {schema['exclusiveMaximum']}" if "exclusiveMaximum" in schema else ""),
         ]
         return " ".join([text, " and ".join(limit for limit in limits if limit)]).strip()
-    return {"boolean": "true or false", "string": "text"}.get(str(kind), "a value")
+    names = {"boolean": "true or false", "string": "text", "object": "a mapping"}
+    return names.get(str(kind), "a value")
 
 
 def options(schema: Mapping[str, Any]) -> list[str]:
@@ -330,7 +331,10 @@ class Sections:
             schema, item = adapter.json_schema(), _wrong_item(value, error)
 
         def accepts(other: Any) -> bool:
-            whole = other if item is None else [*value[:item], other, *value[item + 1 :]]
+            if isinstance(item, str):
+                whole: Any = {**value, item: other}
+            else:
+                whole = other if item is None else [*value[:item], other, *value[item + 1 :]]
             try:
                 adapter.validate_python(frozen(whole))
             except ValidationError:
@@ -339,8 +343,9 @@ class Sections:
 
         wrong = value
         if item is not None:
-            schema = next(part for part in [schema, *schema.get("anyOf", [])] if "items" in part)
-            schema, wrong, place = schema["items"], value[item], (*place, item)
+            inside = "items" if isinstance(item, int) else "additionalProperties"
+            schema = next(part for part in [schema, *schema.get("anyOf", [])] if inside in part)
+            schema, wrong, place = schema[inside], value[item], (*place, item)
         known = options(schema)
         ours, meant = OTHER_TOOLS_WORDS.get(str(wrong)), nearest(wrong, known)
         if ours in known:
@@ -353,12 +358,14 @@ class Sections:
         raise self.document.error(place, text, hint)
 
 
-def _wrong_item(value: Any, error: ValidationError) -> int | None:
-    """Return which item of a list is wrong, when it is one item and not the list."""
-    if not isinstance(value, list):
-        return None
-    places = [part for each in error.errors() for part in each["loc"] if isinstance(part, int)]
-    return places[0] if places else None
+def _wrong_item(value: Any, error: ValidationError) -> int | str | None:
+    """Return which item of a list or mapping is wrong, when it is one item and not the whole."""
+    places = [part for each in error.errors() for part in each["loc"]]
+    if isinstance(value, list):
+        return next((part for part in places if isinstance(part, int)), None)
+    if isinstance(value, dict):
+        return next((part for part in places if isinstance(part, str) and part in value), None)
+    return None
 
 
 def section_schema(cls: type) -> dict[str, Any]:

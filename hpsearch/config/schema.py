@@ -12,6 +12,7 @@ from hpsearch.nn.settings import Settings
 from hpsearch.objectives import OBJECTIVES, Objective
 from hpsearch.objectives.mlp import MLP
 from hpsearch.strategies import STRATEGIES
+from hpsearch.strategies.own import TARGET
 
 ANY_VALUE = {"type": ["number", "string", "boolean", "array", "null"]}
 
@@ -126,7 +127,19 @@ def _method_schema() -> dict[str, Any]:
         key = {"description": "how the next setting is chosen", "const": name}
         schema["properties"] = {"name": key, **schema.get("properties", {})}
         shapes.append({**schema, "required": ["name", *schema.get("required", [])]})
+    own = {
+        "type": "object",
+        "properties": {
+            "python": {
+                "type": "string",
+                "description": "a class of your own: file.py:Class; its keys are beside this one",
+                "pattern": f"^(?:{TARGET.pattern})$",
+            },
+        },
+        "required": ["python"],
+        "not": {"required": ["name"]},
+    }
     return {
         "description": "how the next setting is chosen",
-        "anyOf": [{"enum": list(STRATEGIES)}, *shapes],
+        "anyOf": [{"enum": list(STRATEGIES)}, *shapes, own],
     }

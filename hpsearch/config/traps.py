@@ -21,13 +21,21 @@ def traps(config: Config) -> Iterator[tuple[str, str]]:
             yield from ((name, text) for text in _scale_traps(axis))
     yield from config.space.unused()
     yield from config.objective.idle(config.space.reach())
-    settings, trials = config.space.settings(), config.budget.limit
+    settings, trials = config.space.settings(), config.limit
     if trials and settings < trials and config.space.axes:
         yield (
             "",
             (
                 f"there are only {settings:.0f} distinct settings for {trials} trials: "
                 "some will be tried more than once, with other seeds"
+            ),
+        )
+    if config.size and config.budget.trials and config.size > config.budget.trials:
+        yield (
+            "",
+            (
+                f"the {config.method} has {config.size:,} settings and the budget is "
+                f"{config.budget.trials:,} trials: the rest will not be tried"
             ),
         )
     if not config.space.axes and trials != 1:

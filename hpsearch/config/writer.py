@@ -10,6 +10,7 @@ from typing import Any
 from hpsearch.config.definitions import KEYS
 from hpsearch.config.load import Config
 from hpsearch.space import Among, values_within
+from hpsearch.strategies import Own
 from hpsearch.trial import Params, Result
 from hpsearch.yamlfile import dump
 from hpsearch.zoom import Zoomed
@@ -125,7 +126,10 @@ def _sections(config: Config, folder: Path) -> dict[str, str]:
         for name, value in config.objective.constants.items()
         if name not in config.constants
     }
-    strategy = {"name": config.method, **_given(config.strategy)}
+    if isinstance(config.strategy, Own):
+        strategy = config.strategy.section(folder)
+    else:
+        strategy = {"name": config.method, **_given(config.strategy)}
     lines = {
         "metric": metric,
         "objective": {**config.objective.section(folder), **constants},

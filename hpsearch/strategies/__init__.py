@@ -6,32 +6,18 @@ To add one, write a frozen dataclass in a file of its own, whose fields are the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
-
+from hpsearch.strategies.base import Problem, Strategy, StrategyError, Suggestion
+from hpsearch.strategies.grid import Grid
+from hpsearch.strategies.own import Own
 from hpsearch.strategies.random import Random
+from hpsearch.strategies.sobol import Sobol
+from hpsearch.strategies.zoom import Zoom
 
-if TYPE_CHECKING:
-    import numpy as np
+__all__ = ["STRATEGIES", "Own", "Problem", "Strategy", "StrategyError", "Suggestion"]
 
-    from hpsearch.space import Point, Space
-    from hpsearch.trial import Result
-
-
-class Strategy(Protocol):
-    """A pure function of what it may see; it opens no file and keeps nothing between calls."""
-
-    def suggest(
-        self, space: Space, results: Sequence[Result], number: int, rng: np.random.Generator
-    ) -> Point | None:
-        """Return trial `number`'s point in the unit cube.
-
-        results: the finished trials, in any order. What is read from them must be fixed by
-            `number` alone (the trials below `number - lag`, say), so that the suggestion does not
-            depend on which worker was faster.
-        rng: the trial's own stream, the same whenever this is called.
-        Returns None while a result that the suggestion needs is still missing.
-        """
-
-
-STRATEGIES: dict[str, type[Strategy]] = {"random": Random}
+STRATEGIES: dict[str, type[Strategy]] = {
+    "random": Random,
+    "grid": Grid,
+    "sobol": Sobol,
+    "zoom": Zoom,
+}

@@ -1,0 +1,98 @@
+"""History: what a strategy may see of the trials before the one it suggests."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from hpsearch.seeds import stream
+from hpsearch.trial import Params, Result, cost
+
+T = TypeVar("T")
+
+
+class History:
+    """The trials of one search so far; every answer is fixed by what is asked, never by timing.
+
+    Results come in from one thread while another asks: `add` only puts a result into a dict, and
+    all that is computed from it is computed by the thread that asks.
+    """
+
+    def __init__(self, goal: str, seed: int = 0, trials: int | None = None) -> None:
+        """Begin an empty history.
+
+        goal: `minimize` or `maximize`.
+        seed: The search's seed.
+        trials: The number of trials at which the search ends, None where that is open. A strategy
+            that reads it has to name it in its `identity`.
+        """
+        self.goal, self.seed, self.trials = goal, seed, trials
+        self._results: dict[int, Result] = {}
+        self._named: set[int] = set()
+        self._first: dict[str, int] = {}  # a setting -> the lowest trial that has it
+        self._known = 0
+        self._order: list[tuple[float, int]] = []  # the complete ones of the first _sorted trials
+        self._sorted = 0
+        self._memo: dict[Any, Any] = {}
+
+    def add(self, result: Result) -> None:
+        """Take the result of a trial."""
+        self._results[result.trial] = result
+        if result.trial not in self._named:  # of an earlier command
+            self.name(result.trial, result.params)
+
+    def name(self, number: int, params: Params) -> None:
+        """Take the setting of a trial that is going to run."""
+        self._named.add(number)
+        key = repr(params)
+        self._first[key] = min(number, self._first.get(key, number))
+
+    def known(self, count: int) -> bool:
+        """Tell whether the trials 0 .. count - 1 have all finished."""
+        while self._known < count and self._known in self._results:
+            self._known += 1
+        return self._known >= count
+
+    def best(self, k: int, count: int) -> list[Result]:
+        """Return the best k complete trials among 0 .. count - 1, best first.
+
+        Equal scores stand by trial number; fewer than k where fewer were complete.
+
+        Raises:
+            ValueError: one of these trials has not finished; `known` tells.
+        """
+        if not self.known(count):
+            raise ValueError(f"best(..., {count}) needs the first {count} trials: ask known first")
+        for number in range(self._sorted, count):
+            result = self._results[number]
+            if result.score is not None:
+                insort(self._order, (cost(result, self.goal), number))
+        self._sorted = max(self._sorted, count)
+        found: list[Result] = []
+        for _, number in self._order:
+            if len(found) >= k:
+                break
+            if number < count:
+                found.append(self._results[number])
+        return found
+
+    def tried(self, params: Params, number: int) -> bool:
+        """Tell whether a trial before `number`, finished or not, has the same setting."""
+        return self._first.get(repr(params), number) < number
+
+    def once(self, key: Any, make: Callable[[], T]) -> T:
+        """Return make(), computed the first time only.
+
+        For what costs time and depends on nothing but the space, the seed and `key`.
+        """
+        if key not in self._memo:
+            self._memo[key] = make()
+        found: T = self._memo[key]
+        return found
+
+    def stream(self, kind: str) -> np.random.Generator:
+        """Return the search's own random stream of a kind, the same whenever it is asked for."""
+        return stream(self.seed, kind)
