@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hpsearch.errors import MachineError, UserError
+from hpsearch.seeds import repeat_seeds
 from hpsearch.trial import Result, Trial
 
 START_LIMIT = 300.0
@@ -290,6 +291,7 @@ class Supervisor:
         metric: str,
         timeout: float | None,
         memory: int | None,
+        repeats: int = 1,
         places: Places,
         halt: Halt,
     ) -> None:
@@ -301,6 +303,7 @@ class Supervisor:
         }
         self._timeout = timeout
         self._memory = memory
+        self._repeats = repeats
         self._places = places
         self._halt = halt
         self._idle: list[Child] = []
@@ -338,7 +341,7 @@ class Supervisor:
         request = {
             "number": trial.number,
             "params": trial.params,
-            "seed": trial.seed,
+            "seeds": repeat_seeds(trial.seed, self._repeats),
             "budget": epochs,
             "folder": str(self._places.trial_folder(trial.number).absolute()),
         }
@@ -383,6 +386,7 @@ class Supervisor:
             started=started,
             seconds=round(answer.get("seconds", time.monotonic() - began), 6),
             message=message,
+            scores=answer.get("scores", []),
         )
 
     def _give_back(self, child: Child) -> None:

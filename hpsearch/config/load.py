@@ -85,6 +85,9 @@ class Config:
         given = {name: plain(value) for name, value in self.objective.constants.items()}
         own = {name: value for name, value in given.items() if name not in self.constants}
         measured = self.objective.identity()
+        trial = asdict(self.trial)
+        if self.trial.repeats == 1:
+            del trial["repeats"]  # which the identity of an older run lacks
         return {
             "metric": {"name": self.metric_name, "goal": self.goal},
             **measured,
@@ -96,7 +99,7 @@ class Config:
             },
             "method": {"name": self.method, **asdict(self.strategy)},  # type: ignore[call-overload]
             "seed": self.seed,
-            "trial": asdict(self.trial),
+            "trial": trial,
         }
 
 
