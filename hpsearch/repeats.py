@@ -49,24 +49,27 @@ def _mean_curve(curves: Sequence[Sequence[float | None]]) -> list[float | None]:
 
 
 def mean(values: Iterable[float | None]) -> float | None:
-    """Return the mean, the same in any order; None where a value is."""
+    """Return the mean: the same in any order, never beyond the values; None where one is None."""
     numbers: list[float] = []
     for value in values:
         if value is None:
             return None
         numbers.append(value)
     try:
-        return math.fsum(numbers) / len(numbers)
+        middle = math.fsum(numbers) / len(numbers)
     except OverflowError:  # the sum is beyond the largest number, which the mean never is
-        return math.fsum(number / len(numbers) for number in numbers)
+        middle = math.fsum(number / len(numbers) for number in numbers)
+    return min(max(middle, min(numbers)), max(numbers))  # seven equal ones may round to another
 
 
-def variance(scores: Sequence[float]) -> float:
-    """Return the unbiased variance of two or more scores; infinite where no number holds it."""
+def deviation(scores: Sequence[float]) -> float:
+    """Return the standard deviation of what two or more scores are drawn from.
+
+    Its square is the unbiased variance. Infinite where it is beyond the largest number.
+    """
     middle = mean(scores)
     assert middle is not None
-    length = math.hypot(*(score - middle for score in scores))
-    return length * length / (len(scores) - 1)
+    return math.hypot(*(score - middle for score in scores)) / math.sqrt(len(scores) - 1)
 
 
 def standard_error(scores: Sequence[float]) -> float | None:
@@ -76,5 +79,5 @@ def standard_error(scores: Sequence[float]) -> float | None:
     """
     if len(scores) < 2:
         return None
-    error = math.sqrt(variance(scores) / len(scores))
+    error = deviation(scores) / math.sqrt(len(scores))
     return error if math.isfinite(error) else None

@@ -35,8 +35,10 @@ def _measure(name: str) -> Text:
 
 
 def _error_of(text: Text) -> Text:
-    """Write the standard error of a score as precisely as the score, or with two digits."""
-    return text if text is share_text else lambda value: f"{value:.2g}"
+    """Write the standard error of a share as the share, of another score with two digits."""
+    if text is share_text:
+        return text
+    return lambda value: f"{value:.2g}" if value < 100 else number_text(value)
 
 
 def _seconds_text(value: Any) -> str:

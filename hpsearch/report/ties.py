@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from hpsearch.repeats import variance
+from hpsearch.repeats import deviation
 
 if TYPE_CHECKING:
     from hpsearch.report.table import Table
@@ -38,7 +38,8 @@ def tied(costs: Sequence[float], scores: Sequence[Sequence[float]]) -> list[bool
     Source: Gupta 1965, Technometrics 7(2), p. 225-245 (subset selection); Hsu 1984, Annals of
         Statistics 12(3), p. 1136-1144 (comparisons with the best).
     """
-    own = [variance(each) if len(each) > 1 else None for each in scores]
+    deviations = [deviation(each) if len(each) > 1 else None for each in scores]
+    own = [None if each is None else each * each for each in deviations]
     known = [i for i, each in enumerate(own) if each is not None]
     pooled_over = known[: max(FEWEST_POOLED, (len(known) + 1) // 2)]
     if not pooled_over or len(costs) < 2:
