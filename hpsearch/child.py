@@ -55,7 +55,7 @@ def main() -> None:
         return
     _send(answers, {"started": True})
     while True:
-        _send(answers, _sheltered(objective, inbox.get(), start["metric"]))
+        _send(answers, _repeated(objective, inbox.get(), start["metric"]))
 
 
 def _leave_the_pipes() -> None:
@@ -85,8 +85,28 @@ def _send(answers: int, message: Message) -> None:
         data = data[os.write(answers, data) :]
 
 
+def _repeated(objective: Objective, request: Message, metric: str) -> Message:
+    """Run a trial from each of its seeds; the first repeat that is not complete is the last."""
+    from hpsearch.repeats import merged
+
+    seeds = request["seeds"]
+    if len(seeds) == 1:
+        return _sheltered(objective, {**request, "seed": seeds[0]}, metric)
+    answers = []
+    for number, seed in enumerate(seeds, start=1):
+        folder = str(Path(request["folder"], f"repeat-{number}"))
+        answer = _sheltered(objective, {**request, "seed": seed, "folder": folder}, metric)
+        answers.append(answer)
+        if answer["message"] is not None:
+            answer["message"] = (
+                f"repeat {number} of {len(seeds)} (seed {seed}): {answer['message']}"
+            )
+            break
+    return merged(answers, metric)
+
+
 def _sheltered(objective: Objective, request: Message, metric: str) -> Message:
-    """Run a trial so that the next one in this process finds everything as this one did."""
+    """Run a trial, or a repeat, so that the next one in this process finds everything as it did."""
     from hpsearch.objectives import Context
 
     process, folder, environment = os.getpid(), os.getcwd(), dict(os.environ)

@@ -24,10 +24,11 @@ ASCII = "_.:-=+*#@"
 
 def summary(config: Config) -> str:
     """Say in a few lines what would run on what."""
-    limit = config.limit
+    limit, repeats = config.limit, config.trial.repeats
     return "\n".join(
         [
             f"{config.name}: {limit or 'unlimited'} trials by {config.method} search, "
+            f"{f'each on {repeats} seeds, ' if repeats > 1 else ''}"
             f"to {config.goal} {config.metric_name}, seed {config.seed}",
             config.objective.about(),
         ]

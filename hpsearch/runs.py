@@ -12,7 +12,7 @@ from hpsearch.config import Config, best_yaml, load_config
 from hpsearch.ending import Ending
 from hpsearch.errors import MachineError, UserError
 from hpsearch.provenance import describe
-from hpsearch.report import FORMATS, Run, csv_text, leaderboard, trials_table
+from hpsearch.report import FORMATS, Run, csv_text, leaderboard, ties_text, trials_table
 from hpsearch.store import BEST, CONFIG, LEADERBOARD, PROVENANCE, TABLE, RunFolder
 from hpsearch.trial import Result, ranked
 from hpsearch.yamlfile import dump
@@ -199,18 +199,26 @@ def write_tables(config: Config, folder: RunFolder, results: list[Result]) -> No
 
 def leaderboard_page(config: Config, results: list[Result]) -> str:
     """Write leaderboard.md."""
-    run = run_of(config, results)
+    table = leaderboard([run_of(config, results)])
+    ties = ties_text(table)
     lines = [
         f"# Leaderboard of {config.name}",
         "",
         f"{len(results)} trials, seed {config.seed}, ranked by {config.metric_name} "
-        f"({config.goal}).",
+        f"({config.goal}{repeats_text(config)}).",
         "",
-        FORMATS["markdown"](leaderboard([run])),
+        FORMATS["markdown"](table),
         "",
+        *((ties, "") if ties else ()),
         LUCK,
     ]
     return "\n".join(lines) + "\n"
+
+
+def repeats_text(config: Config) -> str:
+    """Say how many scores one score is the mean of; nothing where it is one."""
+    repeats = config.trial.repeats
+    return f", the mean of {repeats} repeats" if repeats > 1 else ""
 
 
 LUCK = (

@@ -132,6 +132,7 @@ def supervise(config: Config, folder: RunFolder, halt: Halt) -> Supervisor:
         metric=config.metric_name,
         timeout=config.trial.timeout_seconds,
         memory=config.trial.memory_bytes,
+        repeats=config.trial.repeats,
         places=folder,
         halt=halt,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-KINDS = {"suggest": 0, "train": 1, "split": 2, "sobol": 3}
+KINDS = {"suggest": 0, "train": 1, "split": 2, "sobol": 3, "repeat": 4}
 """What a stream is for; the number is part of the record's format and never changes."""
 
 
@@ -31,3 +31,13 @@ def trial_seed(seed: int, number: int) -> int:
     Not `seed + number`: trial 1 of seed 0 would train as trial 0 of seed 1.
     """
     return int(sequence(seed, "train", number).generate_state(1)[0])
+
+
+def repeat_seeds(seed: int, repeats: int) -> list[int]:
+    """Return the training seeds of a trial's repeats, the first of which is the trial's own.
+
+    They depend on that one alone, so a config that fixes it repeats all of them, and more repeats
+    leave the first ones as they are.
+    """
+    others = range(1, repeats)
+    return [seed, *(int(sequence(seed, "repeat", k).generate_state(1)[0]) for k in others)]

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 from hpsearch.errors import MachineError, UserError
 from hpsearch.objectives import Names
+from hpsearch.seeds import repeat_seeds
 from hpsearch.trial import Params, Result, Trial
 
 START_LIMIT = 300.0
@@ -293,6 +294,7 @@ class Supervisor:
         metric: str,
         timeout: float | None,
         memory: int | None,
+        repeats: int = 1,
         places: Places,
         halt: Halt,
     ) -> None:
@@ -305,6 +307,7 @@ class Supervisor:
         self._given = given
         self._timeout = timeout
         self._memory = memory
+        self._repeats = repeats
         self._places = places
         self._halt = halt
         self._idle: list[Child] = []
@@ -342,7 +345,7 @@ class Supervisor:
         request = {
             "number": trial.number,
             "params": self._given(trial.params),
-            "seed": trial.seed,
+            "seeds": repeat_seeds(trial.seed, self._repeats),
             "budget": epochs,
             "folder": str(self._places.trial_folder(trial.number).absolute()),
         }
@@ -387,6 +390,7 @@ class Supervisor:
             started=started,
             seconds=round(answer.get("seconds", time.monotonic() - began), 6),
             message=message,
+            scores=answer.get("scores", []),
         )
 
     def _give_back(self, child: Child) -> None:

@@ -55,7 +55,7 @@ class Result:
     score: float | None
     """The metric that the search is about, in its own sign; None unless complete."""
     metrics: dict[str, float | None] = field(default_factory=dict)
-    """Every metric at the end; None for one that is not finite."""
+    """Every metric at the end, the mean over repeats; None for one that is not finite."""
     curve: dict[str, list[float | None]] = field(default_factory=dict)
     """Every metric after each epoch."""
     attempts: int = 1
@@ -65,7 +65,7 @@ class Result:
     message: str | None = None
     """Why the trial is not complete, or ended early."""
     scores: list[float] = field(default_factory=list)
-    """The score of each repeat, where a setting was tried on several seeds."""
+    """The score of each complete repeat, where a setting was tried on several seeds."""
     note: dict[str, Any] | None = None
     """What the strategy has to say of how it came to this trial, as plain data."""
 

@@ -12,7 +12,7 @@ from conftest import ROOT
 PACKAGE = ROOT / "hpsearch"
 
 LAYERS = [
-    ["errors", "fields", "trial"],
+    ["errors", "fields", "trial", "repeats"],
     ["yamlfile", "expressions", "scales", "seeds", "data", "nn"],
     ["space", "diagnosis", "history"],
     ["zoom", "strategies", "objectives", "report", "ending"],

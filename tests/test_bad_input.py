@@ -488,6 +488,11 @@ BAD = [
     more("budget: {time: 0s}", 16, "0s", DURATION, "found '0s' (text)"),
     more("trial: {timeout: 5}", 18, "5", f"trial.timeout {DURATION}, found 5"),
     more("trial: {retries: 11}", 18, "11", "a whole number from 0 to 10, found 11"),
+    more("trial: {repeats: 0}", 18, "0", "trial.repeats must be a whole number from 1 to 100"),
+    more("trial: {repeats: 2.5}", 18, "2.5", "a whole number from 1 to 100, found 2.5"),
+    more("trial: {repeats: three}", 18, "three", "from 1 to 100, found 'three' (text)"),
+    more("trial: {repeats: 10000}", 18, "10000", "from 1 to 100, found 10000"),
+    more("trial: {repeat: 3}", 9, "repeat", "Did you mean 'repeats'?"),
     more("trial: {seed: 4294967296}", 15, "4294967296", "at least 0 and below 4294967296"),
     more(
         "run: {jobs: 0}", 13, "0", "run.jobs must be a whole number from 1 to 10000 or -1, found 0"

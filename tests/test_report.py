@@ -689,3 +689,116 @@ def test_a_lineage_is_of_one_run(command: Command) -> None:
     outcome = command("report", "tiny", "two", "--lineage")
     assert outcome.returncode == 2
     assert "name one" in outcome.stderr
+
+
+# Repeats
+
+
+def repeated(number: int, *scores: float, **params: Any) -> Result:
+    return replace(result(number, sum(scores) / len(scores), **params), scores=list(scores))
+
+
+NOISY = [
+    repeated(0, 0.5, 0.51, 0.52),
+    repeated(1, 0.02, 0.03, 0.04),
+    repeated(2, 0.03, 0.03, 0.06),
+    result(3, None, "diverged"),
+]
+
+
+def test_repeats_add_their_error_and_which_trials_are_tied_with_the_best(
+    make_run: Maker, report: Callable[..., Invocation]
+) -> None:
+    make_run("a", NOISY)
+    rows = rows_of(report("-f", "json"))
+    assert list(rows[0])[:5] == ["rank", "trial", "score", "score_error", "tied"]
+    assert [row["trial"] for row in rows] == [1, 2, 0, 3]
+    assert [row["tied"] for row in rows] == [True, True, False, None]
+    assert rows[0]["score_error"] == pytest.approx(0.01 / math.sqrt(3))
+    assert rows[3]["score_error"] is None
+    lines = report("-f", "csv").stdout.splitlines()
+    assert lines[0].startswith("rank,trial,score,score_error,tied,")
+    assert lines[1].split(",")[4] == "true"
+    assert "true" in report("-f", "markdown").stdout
+    assert rows_of(report("-f", "json", "-s", "-score_error"))[0]["trial"] == 2
+
+
+def test_a_terminal_gets_a_sentence_for_the_ties(
+    make_run: Maker, report: Callable[..., Invocation]
+) -> None:
+    make_run("a", NOISY)
+    shown = report("--top", 1)
+    *_, first = shown.stdout.splitlines()
+    assert shown.stdout.split()[:4] == ["rank", "trial", "score", "±"]
+    assert "tied" not in shown.stdout
+    assert first.split()[2:4] == ["0.0300", "0.0058"]
+    assert shown.stderr == "Trial 2 cannot be told apart from the best, trial 1 (95%).\n"
+    assert report("-f", "csv").stderr == ""
+
+
+def test_the_ties_of_several_runs_are_named_with_their_run(
+    make_run: Maker, report: Callable[..., Invocation]
+) -> None:
+    make_run("a", NOISY[:2])
+    make_run("b", [repeated(0, 0.03, 0.03, 0.06), result(1, 0.035), result(2, 0.9)])
+    assert report("a", "b").stderr.endswith(
+        "Trials 1 of b and 0 of b cannot be told apart from the best, trial 1 of a (95%).\n"
+    )
+    rows = rows_of(report("a", "b", "-f", "json"))
+    assert [row["tied"] for row in rows] == [True, True, True, False, False]
+    assert rows[1]["score_error"] is None
+
+
+def test_a_best_that_stands_apart_is_said_too(
+    make_run: Maker, report: Callable[..., Invocation]
+) -> None:
+    make_run("a", NOISY[:2])
+    assert "The best, trial 1, stands apart from all others (95%)." in report().stderr
+    assert {row["tied"] for row in rows_of(report("-f", "json"))} == {False}
+
+
+def test_a_sentence_names_ten_trials_and_counts_the_others(
+    make_run: Maker, report: Callable[..., Invocation]
+) -> None:
+    make_run("a", [repeated(i, 0.02 + i / 1000, 0.06 + i / 1000) for i in range(15)])
+    assert "Trials 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 4 more cannot" in report().stderr
+
+
+def test_one_scored_trial_is_tied_with_nothing(
+    make_run: Maker, report: Callable[..., Invocation]
+) -> None:
+    make_run("a", [NOISY[1], NOISY[3]])
+    assert report().stderr == ""
+    assert [row["tied"] for row in rows_of(report("-f", "json"))] == [False, None]
+
+
+def test_a_table_without_repeats_has_none_of_it(
+    make_run: Maker, report: Callable[..., Invocation]
+) -> None:
+    make_run("a", [result(0, 0.5), result(1, 0.4)])
+    for name in FORMATS:
+        shown = report("-f", name)
+        assert shown.stderr == ""
+        assert not re.search("tied|score_error|score.error|±", shown.stdout)
+
+
+def test_an_output_without_the_sign_gets_plain_characters(
+    make_run: Maker, command: Command
+) -> None:
+    make_run("a", NOISY)
+    done = command("report", "--top", "1", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert "+-" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [(0.0, "0"), (1e-9, "1e-09"), (0.01234, "0.012"), (12.34, "12"), (345.6, "345.6")],
+)
+def test_the_error_of_a_score_that_is_no_share_has_two_digits_or_more(
+    error: float, text: str
+) -> None:
+    each = Result(0, "complete", {}, (), 0, 1, 5.0, {}, scores=[4.0, 6.0])
+    table = leaderboard([replace(_one(), metric="cost", results=[each])])
+    assert table.names[3] == "score_error"
+    assert table.columns[3].text(error) == text

@@ -91,7 +91,7 @@ def test_every_file_in_configs_is_as_the_schema_says(path: Path) -> None:
         *(f"method: {name}" for name in STRATEGIES),
         *(f"method: {{name: {name}}}" for name in STRATEGIES),
         "budget: {time: 1h30m, patience: 5, failures: 3}",
-        "trial: {timeout: 90s, retries: 0, seed: 3}",
+        "trial: {timeout: 90s, retries: 0, repeats: 3, seed: 3}",
         "run: {engine: local, jobs: -1}",
         "name: a.b-c\nparent: a\nseed: 9223372036854775807",
         "  momentum: {scale: 1-beta, min: 0.9, max: 0.99}",

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpsearch.seeds import KINDS, stream, trial_seed
+from hpsearch.seeds import KINDS, repeat_seeds, stream, trial_seed
 
 seeds = st.integers(0, 2**63 - 1)
 numbers = st.integers(0, 10_000_000)
@@ -36,3 +36,20 @@ def test_trial_seeds_never_change_between_versions() -> None:
 @given(seeds, numbers)
 def test_a_trial_seed_fits_every_framework(seed: int, number: int) -> None:
     assert 0 <= trial_seed(seed, number) < 2**32
+
+
+def test_the_seeds_of_repeats_begin_with_the_trials_own_and_never_change() -> None:
+    assert repeat_seeds(3953331965, 1) == [3953331965]
+    assert repeat_seeds(0, 4) == [0, 2025564383, 54874886, 681486722]
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 100))
+def test_more_repeats_leave_the_seeds_of_the_first_ones(seed: int, repeats: int) -> None:
+    seeds = repeat_seeds(seed, repeats)
+    assert repeat_seeds(seed, 100)[:repeats] == seeds
+    assert all(0 <= each < 2**32 for each in seeds)
+
+
+def test_the_seeds_of_repeats_differ_from_each_other_and_from_those_of_other_trials() -> None:
+    seeds = [each for k in range(100) for each in repeat_seeds(trial_seed(0, k), 10)]
+    assert len(set(seeds)) == len(seeds)

@@ -53,7 +53,7 @@ def report(
     """
     from dataclasses import replace
 
-    from hpsearch.report import FORMATS, leaderboard, sort_table
+    from hpsearch.report import FORMATS, leaderboard, sort_table, ties_text
     from hpsearch.store import find_run
 
     folders = [find_run(runs, each) for each in dict.fromkeys(names) or (None,)]
@@ -68,6 +68,9 @@ def report(
     if name == "text":
         arguments = shlex.join([*names, "--all", *(["--sort", sort] if sort else [])])
         show_table(table, None if everything else top or 10, for_runs(arguments, runs))
+        ties = ties_text(table)
+        if ties is not None:
+            click.echo(ties, err=True)
         _closing_words(shown)
         return
     limit = None if everything else top
@@ -133,15 +136,24 @@ def show_table(table: Table, top: int | None, arguments: str) -> None:
     width = terminal_width()
     first = replace(table, rows=table.rows[:top])
     if not sys.stdout.isatty():
-        click.echo(plain_text(first, width))
+        _echo(plain_text(first, width))
         return
     narrow, left_out = fitted(first, width)
-    click.echo(plain_text(narrow, width))
+    _echo(plain_text(narrow, width))
     more = len(table.rows) - len(first.rows)
     if more:
         click.echo(f"... and {more} more: hpsearch report {arguments}", err=True)
     if left_out:
         click.echo(f"Left out to fit {width} columns: {', '.join(left_out)}", err=True)
+
+
+def _echo(text: str) -> None:
+    """Print a table, on a terminal that has no ± too."""
+    try:
+        "±".encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        text = text.replace(" ±", "+-")
+    click.echo(text)
 
 
 def _closing_words(runs: list[Run]) -> None:

@@ -89,13 +89,17 @@ def run_search(config: Config, folder: RunFolder, jobs: int | None, *, quiet: bo
 
 def _show_leaderboard(config: Config, outcome: Outcome, folder: RunFolder) -> None:
     from hpsearch.cli.report import show_table
-    from hpsearch.report import leaderboard
-    from hpsearch.runs import run_of
+    from hpsearch.report import leaderboard, ties_text
+    from hpsearch.runs import repeats_text, run_of
 
+    ties = None
     if outcome.results:
         table = leaderboard([run_of(config, outcome.results)])
         show_table(table, TOP, for_runs(f"{folder.name} --all", folder.path.parent))
         click.echo()
+        ties = ties_text(table)
+    if ties is not None:
+        click.echo(ties, err=True)
     done = trials_text(len(outcome.results))
     if outcome.signal is not None:
         command = f"hpsearch resume {for_runs(folder.name, folder.path.parent)}"
@@ -103,7 +107,7 @@ def _show_leaderboard(config: Config, outcome: Outcome, folder: RunFolder) -> No
             f"Stopped after {done}, kept in {folder.path}/. To go on:\n  {command}", err=True
         )
         return
-    scored = f"{done}, scored by {config.metric_name} ({config.goal})"
+    scored = f"{done}, scored by {config.metric_name} ({config.goal}{repeats_text(config)})"
     if outcome.new == 0:
         click.echo(f"The run was complete already: {scored}, in {folder.path}/", err=True)
     else:

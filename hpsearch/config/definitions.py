@@ -200,6 +200,9 @@ class TrialLimits:
     retries: Annotated[int, Ge(0), Le(10)] = doc(
         "how often a trial whose process died is tried again", default=1
     )
+    repeats: Annotated[int, Interval(ge=1, le=100)] = doc(
+        "how many seeds each setting is tried on; its score is the mean", default=1
+    )
     seed: Annotated[int, Interval(ge=0, lt=2**32)] | None = doc(
         "one training seed for every trial; by default each has its own, from seed and number",
         default=None,

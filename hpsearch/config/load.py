@@ -112,6 +112,9 @@ class Config:
         own = {name: value for name, value in given.items() if name not in self.constants}
         measured = self.objective.identity()
         rules = self.space.constraints
+        trial = asdict(self.trial)
+        if self.trial.repeats == 1:
+            del trial["repeats"]  # which the identity of an older run lacks
         return {
             "metric": {"name": self.metric_name, "goal": self.goal},
             **measured,
@@ -124,7 +127,7 @@ class Config:
             **({"constraints": [each.text for each in rules]} if rules else {}),
             "method": {"name": self.method, **self.strategy.identity(self.limit)},
             "seed": self.seed,
-            "trial": asdict(self.trial),
+            "trial": trial,
         }
 
 

@@ -2,6 +2,7 @@
 
 from hpsearch.report.formats import FORMATS, csv_text
 from hpsearch.report.table import Column, Run, Table, leaderboard, sort_table, trials_table
+from hpsearch.report.ties import ties_text
 
 __all__ = [
     "FORMATS",
@@ -11,5 +12,6 @@ __all__ = [
     "csv_text",
     "leaderboard",
     "sort_table",
+    "ties_text",
     "trials_table",
 ]

@@ -16,6 +16,7 @@ DEFAULT_WIDTH = 100
 
 def plain_text(table: Table, width: int = DEFAULT_WIDTH) -> str:
     """Aligned columns for a terminal; headers are broken at underscores where it gets too wide."""
+    table = table.for_terminal()
     text = _aligned(table, list(table.names))
     if _width(text) > width:
         text = _aligned(table, [name.replace("_", "_\n") for name in table.names])
@@ -27,6 +28,7 @@ def fitted(table: Table, width: int) -> tuple[Table, list[str]]:
 
     Returns the narrower table and the names of what was left out, in the table's order.
     """
+    table = table.for_terminal()
     order = sorted(range(len(table.columns)), key=lambda i: (-table.columns[i].spare, -i))
     spare = [i for i in order if table.columns[i].spare]
     for count in range(len(spare) + 1):

@@ -8,6 +8,8 @@ from typing import Any
 
 from hpsearch.diagnosis import SHORT_VERDICTS, diagnose
 from hpsearch.errors import UserError, nearest
+from hpsearch.repeats import standard_error
+from hpsearch.report.ties import tied
 from hpsearch.space import Space, option_text
 from hpsearch.trial import Params, Result, cost, ranked
 
@@ -33,6 +35,13 @@ def measure_text(name: str) -> Text:
     return share_text if name.endswith(("_error", "_accuracy")) else number_text
 
 
+def _error_of(text: Text) -> Text:
+    """Write the standard error of a share as the share, of another score with two digits."""
+    if text is share_text:
+        return text
+    return lambda value: f"{value:.2g}" if value < 100 else number_text(value)
+
+
 def _seconds_text(value: Any) -> str:
     return f"{value:.2f}"
 
@@ -45,6 +54,10 @@ class Column:
     text: Text = number_text
     spare: int = 0
     """Where a terminal is too narrow, the column with the highest is left out first; 0 never."""
+    title: str | None = None
+    """What it is called on a terminal; its name if None."""
+    on_terminal: bool = True
+    """False for what is said otherwise there."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +77,12 @@ class Table:
         kept = [i for i in range(len(self.columns)) if i not in places]
         rows = tuple(tuple(row[i] for i in kept) for row in self.rows)
         return Table(tuple(self.columns[i] for i in kept), rows)
+
+    def for_terminal(self) -> Table:
+        """Return the table as a terminal shows it: some columns left out, some renamed."""
+        table = self.without([i for i, each in enumerate(self.columns) if not each.on_terminal])
+        columns = (replace(each, name=each.title or each.name) for each in table.columns)
+        return Table(tuple(columns), table.rows)
 
     def texts(self) -> list[list[str]]:
         """Return the cells as a person reads them."""
@@ -102,18 +121,22 @@ class Run:
 def trials_table(space: Space, constants: dict[str, Any], results: Iterable[Result]) -> Table:
     """One row per trial, by number: all that is known of it, `seconds` last.
 
+    With repeats the standard error of the score stands beside it.
+
     Only `seconds` may differ between two runs of one config.
     """
     ordered = sorted(results, key=lambda result: result.trial)
-    taken = {"trial", "status", "score", "seconds", *space.names, *constants}
+    repeated = ["score_error"] if any(result.scores for result in ordered) else []
+    taken = {"trial", "status", "score", *repeated, "seconds", *space.names, *constants}
     reported = dict.fromkeys(name for result in ordered for name in result.metrics)
     metrics = [name for name in reported if name not in taken]  # a program may echo its settings
-    names = ["trial", "status", "score", *metrics, *space.names, *constants, "seconds"]
+    names = ["trial", "status", "score", *repeated, *metrics, *space.names, *constants, "seconds"]
     rows = [
         (
             result.trial,
             result.status,
             result.score,
+            *(_score_error(result) for _ in repeated),
             *(result.metrics.get(name) for name in metrics),
             *(result.params.get(name) for name in space.names),
             *constants.values(),
@@ -127,9 +150,9 @@ def trials_table(space: Space, constants: dict[str, Any], results: Iterable[Resu
 def leaderboard(runs: Sequence[Run]) -> Table:
     """The trials of one or several runs, best first; those without a score last.
 
-    Columns: rank, (run,) trial, score, the varied parameters, train and dev error and the
-    diagnosis where the objective reports them, else the training set's figure where the score is
-    the dev set's, (status,) seconds.
+    Columns: rank, (run,) trial, score, (score_error and tied where there are repeats,) the varied
+    parameters, train and dev error and the diagnosis where the objective reports them, else the
+    training set's figure where the score is the dev set's, (status,) seconds.
 
     Raises:
         UserError: the runs are not scored by the same metric on the same data.
@@ -152,12 +175,16 @@ def leaderboard(runs: Sequence[Run]) -> Table:
     part, _, figure = first.metric.partition("_")
     beside = [f"train_{figure}"] if part == "dev" and not errors else []
     beside = [name for name in beside if name in reported]
+    score_text = measure_text(first.metric)
+    repeated = any(result.scores for run in runs for result in run.results)
     has_status = any(result.status != "complete" for run in runs for result in run.results)
     columns = (
         Column("rank"),
         *((Column("run"),) if len(runs) > 1 else ()),
         Column("trial"),
-        Column("score", measure_text(first.metric)),
+        Column("score", score_text),
+        *((Column("score_error", _error_of(score_text), title="±"),) if repeated else ()),
+        *((Column("tied", option_text, on_terminal=False),) if repeated else ()),
         *(Column(name, text, spare=1) for name, text in params.items()),
         *(Column(name, share_text, spare=5 if name == first.metric else 3) for name in errors),
         *(Column(name, measure_text(name), spare=3) for name in beside),
@@ -167,6 +194,8 @@ def leaderboard(runs: Sequence[Run]) -> Table:
     )
     pairs = [(run, result) for run in runs for result in ranked(run.results, run.goal)]
     pairs.sort(key=lambda pair: cost(pair[1], pair[0].goal))
+    costs = [cost(result, run.goal) for run, result in pairs if result.score is not None]
+    same = tied(costs, [result.scores for _, result in pairs[: len(costs)]]) if repeated else []
     rows = []
     for rank, (run, result) in enumerate(pairs, start=1):
         rows.append(
@@ -175,6 +204,8 @@ def leaderboard(runs: Sequence[Run]) -> Table:
                 *((run.name,) if len(runs) > 1 else ()),
                 result.trial,
                 result.score,
+                *((_score_error(result),) if repeated else ()),
+                *((same[rank - 1] if rank <= len(same) else None,) if repeated else ()),
                 *(_setting(run, result, name) for name in params),
                 *(result.metrics.get(name) for name in [*errors, *beside]),
                 *((_verdict(run, result),) if len(errors) == 2 else ()),
@@ -183,6 +214,10 @@ def leaderboard(runs: Sequence[Run]) -> Table:
             )
         )
     return Table(columns, tuple(rows))
+
+
+def _score_error(result: Result) -> float | None:
+    return None if result.score is None else standard_error(result.scores)
 
 
 def _varied(runs: Sequence[Run]) -> dict[str, Text]:
