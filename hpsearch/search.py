@@ -45,7 +45,8 @@ class Outcome:
     new: int
     """How many of them this command ran."""
     reason: str
-    """Which limit ended it (trials, time, patience, failures), or `signal`."""
+    """Which limit ended it (trials, time, patience, failures); `space` when nothing was left to
+    try; or `signal`."""
     signal: int | None = None
     """The signal that stopped it."""
     beyond: int = 0
@@ -162,14 +163,22 @@ def _search(
             with begin(before) as watch:
                 loop.run(watch)
             this["seconds"] = round(loop.elapsed, 3)
-            folder.write_provenance(provenance)
+        reason = "signal" if loop.signal else loop.ended or "space"
+        _keep_reason(folder, provenance, reason)
         results = counted(config, sorted(loop.results, key=lambda result: result.trial))
         write_tables(config, folder, results)
-    reason = "signal" if loop.signal else loop.ended or "trials"
     new = len(results) - len(counted(config, before))
     failures = loop.ending.failed_in_a_row if reason == "failures" else ()
     beyond = len(loop.results) - len(results)
     return Outcome(results, max(new, 0), reason, loop.signal, beyond, failures)
+
+
+def _keep_reason(folder: RunFolder, provenance: dict[str, Any], reason: str) -> None:
+    """Write down what ended the search: the record alone does not know when time was over."""
+    for last in provenance["sessions"][-1:]:
+        if last.get("ended") != reason:
+            last["ended"] = reason
+            folder.write_provenance(provenance)
 
 
 class _Loop:
@@ -199,6 +208,7 @@ class _Loop:
         self.started = time.monotonic()
         seconds = config.budget.seconds
         self.deadline = None if seconds is None else self.started + seconds - past
+        supervisor.deadline = self.deadline
 
     @property
     def elapsed(self) -> float:

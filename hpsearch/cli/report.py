@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,7 @@ def report(
     from hpsearch.store import find_run
 
     folders = [find_run(runs, each) for each in dict.fromkeys(names) or (None,)]
-    shown = [_read(folder) for folder in folders]
+    shown, ends = zip(*map(_read, folders), strict=True)
     table = leaderboard(shown)
     _warn_of_other_splits(folders)
     if sort is not None:
@@ -61,21 +62,23 @@ def report(
     if name == "text":
         arguments = shlex.join([*names, "--all", *(["--sort", sort] if sort else [])])
         show_table(table, None if everything else top or 10, for_runs(arguments, runs))
-        _closing_words(shown)
+        _closing_words(shown, ends)
         return
     limit = None if everything else top
     click.echo(FORMATS[name](replace(table, rows=table.rows[:limit])))
 
 
-def _read(folder: RunFolder) -> Run:
+def _read(folder: RunFolder) -> tuple[Run, str]:
+    """Return a run and how it ended."""
     from dataclasses import replace
 
-    from hpsearch.runs import counted, load_run, measured_on, run_of
+    from hpsearch.runs import counted, how_it_ended, load_run, measured_on, run_of
 
     config = load_run(folder, with_data=False)
     run = run_of(config, counted(config, folder.results(curves=False)))
     data = measured_on(folder).get("sha256")
-    return replace(run, constants=config.objective.constants, data=data)
+    run = replace(run, constants=config.objective.constants, data=data)
+    return run, how_it_ended(config, folder, run.results)
 
 
 def _warn_of_other_splits(folders: list[RunFolder]) -> None:
@@ -117,8 +120,10 @@ def show_table(table: Table, top: int | None, arguments: str) -> None:
         click.echo(f"Left out to fit {width} columns: {', '.join(left_out)}", err=True)
 
 
-def _closing_words(runs: list[Run]) -> None:
-    """Say on a terminal what the table is of, which its columns leave open."""
+def _closing_words(runs: Sequence[Run], ends: Sequence[str]) -> None:
+    """Say on a terminal what the table is of, and how each run ended."""
     if sys.stdout.isatty():
         names = ", ".join(f"{run.name} ({len(run.results)} trials)" for run in runs)
         click.echo(f"{names}: the score is {runs[0].metric}, to {runs[0].goal}", err=True)
+        for run, end in zip(runs, ends, strict=True):
+            click.echo(f"{run.name}: {end}", err=True)

@@ -23,6 +23,7 @@ Settings = type | None
 
 RESERVED = {
     *("trial", "status", "score", "seconds", "rank", "run", "diagnosis"),  # columns of tables
+    "ended_early",
     *("seed", "budget", "trial_dir", "params_file"),  # what a trial is given beside parameters
 }
 
