@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 from hpsearch.config import Config
+from hpsearch.ending import is_failure
 from hpsearch.errors import UserError
 from hpsearch.provenance import session
 from hpsearch.runner import Work, run_trials
@@ -203,6 +204,8 @@ class _Loop:
             self.ending.add(result)
         self.done = {result.trial for result in before}
         self.again: list[Result] = []
+        self.failed_in_a_row = 0
+        """Failures since the last success of this wave, in the order in which trials finished."""
         self.halt = halt
         self.signal: int | None = None
         self.started = time.monotonic()
@@ -229,6 +232,7 @@ class _Loop:
             try:
                 while self.ended is None and not self.halt.is_set():
                     before = len(self.results)
+                    self.failed_in_a_row = 0
                     self._wave(watch, self._ready(), self.jobs)
                     while self.again and self.ended is None and not self.halt.is_set():
                         # Alone: a trial that ran out of memory beside another may fit by itself.
@@ -258,6 +262,7 @@ class _Loop:
                 self.folder.append(result)
                 self.results.append(replace(result, curve={}))  # curves are on disk, and large
                 self.ending.add(result)
+                self.failed_in_a_row = self.failed_in_a_row + 1 if is_failure(result) else 0
                 watch(result)
         except BaseException:
             self.halt.set()
@@ -280,6 +285,8 @@ class _Loop:
         while limit is None or number < limit:
             if self.halt.is_set() or self.ended or self.again:
                 return  # a lost trial runs first: nothing after it counts before it is known
+            if self.failed_in_a_row >= self.config.budget.failures:
+                return  # a broken objective fails fast, while the first trial may still start
             if number not in self.done:
                 trial = suggest(self.config, seen, number)
                 if trial is None:
