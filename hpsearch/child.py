@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -89,7 +89,8 @@ def _repeated(objective: Objective, request: Message, metric: str) -> Message:
     """Run a trial from each of its seeds; the first repeat that is not complete is the last."""
     from hpsearch.repeats import merged
 
-    seeds = request["seeds"]
+    seeds, left = request["seeds"], request["seconds_left"]
+    request["deadline"] = None if left is None else time.monotonic() + left
     if len(seeds) == 1:
         return _sheltered(objective, {**request, "seed": seeds[0]}, metric)
     answers = []
@@ -116,6 +117,7 @@ def _sheltered(objective: Objective, request: Message, metric: str) -> Message:
         metric=metric,
         budget=request["budget"],
         folder=Path(request["folder"]),
+        deadline=request["deadline"],
     )
     _seed_global_generators(context.seed)
     answer = run_trial(objective, request["params"], context)
@@ -145,7 +147,7 @@ def run_trial(objective: Objective, params: dict[str, Any], context: Context) ->
 
     Returns status, score, metrics, curve (a list per metric), seconds, message. The metrics are the
     last epoch's, unless the objective returns others: those of an earlier epoch that it went back
-    to, say.
+    to, say. A trial that ends by budget.time is complete, and the message says after which epoch.
     """
     from hpsearch.objectives import CrashedError
 
@@ -154,8 +156,23 @@ def run_trial(objective: Objective, params: dict[str, Any], context: Context) ->
     metrics: dict[str, float | None] = {}
     curve: dict[str, list[float | None]] = {}
     kept: dict[str, float] = {}
+    count, over = 0, False
+
+    def is_over() -> bool:
+        """Tell whether the trial is to end at this epoch, unless that is its last one anyway."""
+        nonlocal over
+        over = (
+            context.deadline is not None
+            and time.monotonic() >= context.deadline
+            and count >= objective.FEWEST_EPOCHS
+            and count != context.budget
+            and _unusable(metrics, context.metric) is None
+        )
+        return over
+
     try:
-        for epoch in _epochs(objective.evaluate(params, context), kept):
+        for epoch in _epochs(objective.evaluate(params, context), kept, is_over):
+            count += 1
             metrics = {name: finite(value) for name, value in epoch.items()}
             for name, value in metrics.items():
                 curve.setdefault(name, []).append(value)
@@ -166,8 +183,11 @@ def run_trial(objective: Objective, params: dict[str, Any], context: Context) ->
                 break
         else:
             metrics |= {name: finite(value) for name, value in kept.items()}
+            curve = curve or {name: [value] for name, value in metrics.items()}
             message = _unusable(metrics, context.metric)
             status = "failed" if message else "complete"
+            if over and not message:
+                message = f"ended by budget.time after {_epochs_text(count, context.budget)}"
     except CrashedError as error:
         status, message = "crashed", str(error)
     except BaseException as error:
@@ -183,10 +203,27 @@ def run_trial(objective: Objective, params: dict[str, Any], context: Context) ->
 
 
 def _epochs(
-    evaluation: Generator[Metrics, None, Metrics | None], kept: dict[str, float]
+    evaluation: Generator[Metrics, bool | None, Metrics | None],
+    kept: dict[str, float],
+    is_over: Callable[[], bool],
 ) -> Iterator[Metrics]:
-    """Pass the epochs on, and put what the generator returns into `kept`."""
-    kept.update((yield from evaluation) or {})
+    """Pass the epochs on, say after each whether time is over, and keep what is returned."""
+    over: bool | None = None
+    while True:
+        try:
+            epoch = evaluation.send(over)
+        except StopIteration as end:
+            kept.update(end.value or {})
+            return
+        yield epoch
+        over = is_over() or None
+
+
+def _epochs_text(count: int, of: int | None) -> str:
+    """Count the epochs that were run in words: `12 of 30 epochs`."""
+    if of is not None and count < of:
+        return f"{count} of {of} epochs"
+    return "1 epoch" if count == 1 else f"{count} epochs"
 
 
 def _unusable(metrics: dict[str, float | None], metric: str) -> str | None:

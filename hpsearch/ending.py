@@ -7,6 +7,11 @@ from dataclasses import dataclass, field
 from hpsearch.trial import Result, cost
 
 
+def is_failure(result: Result) -> bool:
+    """Tell whether a trial speaks for a broken objective; a training that diverges does not."""
+    return result.status not in ("complete", "diverged")
+
+
 @dataclass
 class Ending:
     """Takes results in any order and finds the first trial at which a limit is reached.
@@ -37,10 +42,10 @@ class Ending:
 
     def _judge(self, result: Result) -> None:
         self.counted += 1
-        if result.status in ("complete", "diverged"):
-            self.failed_in_a_row = []
-        else:
+        if is_failure(result):
             self.failed_in_a_row.append(result)
+        else:
+            self.failed_in_a_row = []
         if result.score is not None and (
             self.best is None or cost(result, self.goal) < cost(self.best, self.goal)
         ):

@@ -51,6 +51,7 @@ def session(jobs: int) -> dict[str, Any]:
         },
         "git": git_commit(),
         "seconds": 0.0,
+        "ended": None,
     }
 
 

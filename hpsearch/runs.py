@@ -14,7 +14,7 @@ from hpsearch.errors import MachineError, UserError
 from hpsearch.provenance import describe
 from hpsearch.report import FORMATS, Run, csv_text, leaderboard, ties_text, trials_table
 from hpsearch.store import BEST, CONFIG, LEADERBOARD, PROVENANCE, TABLE, RunFolder
-from hpsearch.trial import Result, ranked
+from hpsearch.trial import Result, ranked, trials_text
 from hpsearch.yamlfile import dump
 
 
@@ -40,6 +40,35 @@ def ending_of(config: Config) -> Ending:
     """Return what decides at which trial a config's search ends."""
     budget = config.budget
     return Ending(config.goal, config.limit, budget.patience, budget.failures)
+
+
+def how_it_ended(config: Config, folder: RunFolder, results: Sequence[Result]) -> str:
+    """Say which limit ended a run, or how far it has come.
+
+    results: The trials that count, or all of the record.
+    """
+    budget, ending = config.budget, ending_of(config)
+    for result in sorted(results, key=lambda result: result.trial):
+        ending.add(result)
+    sessions = folder.provenance().get("sessions") or [{}]
+    reason = ending.reason or sessions[-1].get("ended")
+    if ending.reason:
+        text = {
+            "trials": f"ended by budget.trials ({config.limit})"
+            if config.limit != config.size
+            else f"the {config.method} is complete",
+            "patience": f"ended by budget.patience ({budget.patience} trials without a gain)",
+            "failures": f"ended by budget.failures ({budget.failures} in a row)",
+        }[ending.reason]
+    elif reason == "time" and budget.time:
+        text = f"ended by budget.time ({budget.time})"
+    elif reason == "space":
+        text = "ended as there was nothing left to try"
+    else:
+        of = "" if config.limit is None else f"{len(results)} of "
+        text = f"not finished: {of}{trials_text(config.limit or len(results))} so far"
+    early = sum(result.ended_early is not None for result in results)
+    return f"{text}, with {trials_text(early)} cut short by time" if early else text
 
 
 def load_run(folder: RunFolder, name: str | None = None, *, with_data: bool = True) -> Config:
@@ -188,7 +217,8 @@ def write_tables(config: Config, folder: RunFolder, results: list[Result]) -> No
     constants = dict(config.constants)
     table = csv_text(trials_table(config.space, constants, results))
     folder.write(TABLE, table + "\n")
-    folder.write(LEADERBOARD, leaderboard_page(config, results))
+    ended = how_it_ended(config, folder, results)
+    folder.write(LEADERBOARD, leaderboard_page(config, results, ended))
     best = ranked(results, config.goal)[:1]
     if not best or best[0].score is None:
         folder.remove(BEST)
@@ -197,15 +227,15 @@ def write_tables(config: Config, folder: RunFolder, results: list[Result]) -> No
         folder.write(BEST, text)
 
 
-def leaderboard_page(config: Config, results: list[Result]) -> str:
-    """Write leaderboard.md."""
+def leaderboard_page(config: Config, results: list[Result], ended: str) -> str:
+    """Write leaderboard.md; `ended` is what `how_it_ended` says."""
     table = leaderboard([run_of(config, results)])
     ties = ties_text(table)
     lines = [
         f"# Leaderboard of {config.name}",
         "",
         f"{len(results)} trials, seed {config.seed}, ranked by {config.metric_name} "
-        f"({config.goal}{repeats_text(config)}).",
+        f"({config.goal}{repeats_text(config)}); {ended}.",
         "",
         FORMATS["markdown"](table),
         "",

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 from hpsearch.config import Config
+from hpsearch.ending import is_failure
 from hpsearch.errors import UserError
 from hpsearch.history import History
 from hpsearch.provenance import session
@@ -47,8 +48,8 @@ class Outcome:
     new: int
     """How many of them this command ran."""
     reason: str
-    """Which limit ended it (trials, time, patience, failures), `strategy` where that had nothing
-    left to try, or `signal`."""
+    """Which limit ended it (trials, time, patience, failures); `space` when nothing was left to
+    try; or `signal`."""
     signal: int | None = None
     """The signal that stopped it."""
     beyond: int = 0
@@ -188,14 +189,22 @@ def _search(
             with begin(before) as watch:
                 loop.run(watch)
             this["seconds"] = round(loop.elapsed, 3)
-            folder.write_provenance(provenance)
+        reason = "signal" if loop.signal else loop.ended or "space"
+        _keep_reason(folder, provenance, reason)
         results = counted(config, sorted(loop.results, key=lambda result: result.trial))
         write_tables(config, folder, results)
-    reason = "signal" if loop.signal else loop.ended or "strategy"
     new = len(results) - len(counted(config, before))
     failures = loop.ending.failed_in_a_row if reason == "failures" else ()
     beyond = len(loop.results) - len(results)
     return Outcome(results, max(new, 0), reason, loop.signal, beyond, failures)
+
+
+def _keep_reason(folder: RunFolder, provenance: dict[str, Any], reason: str) -> None:
+    """Write down what ended the search: the record alone does not know when time was over."""
+    for last in provenance["sessions"][-1:]:
+        if last.get("ended") != reason:
+            last["ended"] = reason
+            folder.write_provenance(provenance)
 
 
 class _Loop:
@@ -224,11 +233,14 @@ class _Loop:
         self.notes: dict[int, dict[str, Any]] = {}
         self.broken: UserError | None = None
         self.again: list[Result] = []
+        self.failed_in_a_row = 0
+        """Failures since the last success of this wave, in the order in which trials finished."""
         self.halt = halt
         self.signal: int | None = None
         self.started = time.monotonic()
         seconds = config.budget.seconds
         self.deadline = None if seconds is None else self.started + seconds - past
+        supervisor.deadline = self.deadline
 
     @property
     def elapsed(self) -> float:
@@ -249,6 +261,7 @@ class _Loop:
             try:
                 while self.ended is None and not self.halt.is_set():
                     before = len(self.results)
+                    self.failed_in_a_row = 0
                     self._wave(watch, self._ready(), self.jobs)
                     while self.again and self.ended is None and not self.halt.is_set():
                         # Alone: a trial that ran out of memory beside another may fit by itself.
@@ -283,6 +296,7 @@ class _Loop:
                 self.results.append(kept)
                 self.ending.add(kept)
                 self.history.add(kept)
+                self.failed_in_a_row = self.failed_in_a_row + 1 if is_failure(result) else 0
                 watch(result)
         except BaseException:
             self.halt.set()
@@ -304,6 +318,8 @@ class _Loop:
         while limit is None or self.next < limit:
             if self.halt.is_set() or self.ended or self.again:
                 return  # a lost trial runs first: nothing after it counts before it is known
+            if self.failed_in_a_row >= self.config.budget.failures:
+                return  # a broken objective fails fast, while the first trial may still start
             number = self.next
             if number in self.done:
                 self.next += 1

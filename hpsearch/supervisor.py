@@ -310,6 +310,8 @@ class Supervisor:
         self._repeats = repeats
         self._places = places
         self._halt = halt
+        self.deadline: float | None = None
+        """When running trials are to end at their next epoch, by time.monotonic."""
         self._idle: list[Child] = []
         self._running = 0
         self._lock = threading.Lock()
@@ -342,7 +344,7 @@ class Supervisor:
             MachineError: no child can be started, or the log cannot be kept.
         """
         started = datetime.now(UTC).isoformat(timespec="milliseconds")
-        request = {
+        request: dict[str, Any] = {
             "number": trial.number,
             "params": self._given(trial.params),
             "seeds": repeat_seeds(trial.seed, self._repeats),
@@ -354,6 +356,7 @@ class Supervisor:
         except HaltedError:
             return None
         began = time.monotonic()
+        request["seconds_left"] = None if self.deadline is None else self.deadline - began
         try:
             answer = child.ask(request, self._timeout)
         except TimedOutError:
@@ -374,7 +377,8 @@ class Supervisor:
         if printed:
             self._places.write_log(trial.number, printed)
         message = answer["message"]
-        if message is not None and answer["status"] != "diverged" and child.log.last():
+        lost = answer["status"] not in ("complete", "diverged")
+        if message is not None and lost and child.log.last():
             message = f"{message}\nThe last it printed:\n{child.log.last()}"
         return Result(
             trial=trial.number,

@@ -69,6 +69,16 @@ class Result:
     note: dict[str, Any] | None = None
     """What the strategy has to say of how it came to this trial, as plain data."""
 
+    @property
+    def ended_early(self) -> str | None:
+        """How a complete trial came to end before its last epoch; None for any other trial."""
+        return self.message if self.status == "complete" else None
+
+
+def trials_text(count: int) -> str:
+    """Count trials in words."""
+    return "1 trial" if count == 1 else f"{count} trials"
+
 
 def cost(result: Result, goal: str) -> float:
     """Return the score as a cost (lower is better); infinite for a trial without a score."""

@@ -484,6 +484,7 @@ BAD = [
     more("budget: {trials: many}", 18, "many", "found 'many' (text)"),
     more("budget: {patience: 0}", 20, "0", "budget.patience must be a whole number at least 1"),
     more('budget: {time: "10 minutes"}', 16, '"10 minutes"', DURATION, "Write 10m."),
+    more("budget: {failures: 0}", 20, "0", "budget.failures must be a whole number at least 1"),
     more("budget: {time: 30}", 16, "30", DURATION, "found 30", "Write 30s, 30m or 30h."),
     more("budget: {time: 0s}", 16, "0s", DURATION, "found '0s' (text)"),
     more("trial: {timeout: 5}", 18, "5", f"trial.timeout {DURATION}, found 5"),

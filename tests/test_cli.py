@@ -342,6 +342,7 @@ def test_no_line_of_a_leaderboard_is_wider_than_the_terminal(folder: Path, colum
     assert max(map(len, table[0].splitlines())) <= columns
     assert "seconds" in table[0]
     assert "digits (12 trials): the score is dev_error, to minimize" in table[1]
+    assert "digits: ended by budget.trials (12)\n" in table[1]
     assert (f"Left out to fit {columns} columns: " in table[1]) == (columns < 120)
 
 

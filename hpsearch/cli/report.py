@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,7 @@ def report(
     if lineage:
         _show_lineage(folders, name)
         return
-    shown = [_read(folder) for folder in folders]
+    shown, ends = zip(*map(_read, folders), strict=True)
     table = leaderboard(shown)
     _warn_of_other_splits(folders)
     if sort is not None:
@@ -71,7 +72,7 @@ def report(
         ties = ties_text(table)
         if ties is not None:
             click.echo(ties, err=True)
-        _closing_words(shown)
+        _closing_words(shown, ends)
         return
     limit = None if everything else top
     click.echo(FORMATS[name](replace(table, rows=table.rows[:limit])))
@@ -97,15 +98,17 @@ def _show_lineage(folders: list[RunFolder], name: str) -> None:
         click.echo(plain_text(ranges, width))
 
 
-def _read(folder: RunFolder) -> Run:
+def _read(folder: RunFolder) -> tuple[Run, str]:
+    """Return a run and how it ended."""
     from dataclasses import replace
 
-    from hpsearch.runs import counted, load_run, measured_on, run_of
+    from hpsearch.runs import counted, how_it_ended, load_run, measured_on, run_of
 
     config = load_run(folder, with_data=False)
     run = run_of(config, counted(config, folder.results(curves=False)))
     data = measured_on(folder).get("sha256")
-    return replace(run, constants=config.objective.constants, data=data)
+    run = replace(run, constants=config.objective.constants, data=data)
+    return run, how_it_ended(config, folder, run.results)
 
 
 def _warn_of_other_splits(folders: list[RunFolder]) -> None:
@@ -156,8 +159,10 @@ def _echo(text: str) -> None:
     click.echo(text)
 
 
-def _closing_words(runs: list[Run]) -> None:
-    """Say on a terminal what the table is of, which its columns leave open."""
+def _closing_words(runs: Sequence[Run], ends: Sequence[str]) -> None:
+    """Say on a terminal what the table is of, and how each run ended."""
     if sys.stdout.isatty():
         names = ", ".join(f"{run.name} ({len(run.results)} trials)" for run in runs)
         click.echo(f"{names}: the score is {runs[0].metric}, to {runs[0].goal}", err=True)
+        for run, end in zip(runs, ends, strict=True):
+            click.echo(f"{run.name}: {end}", err=True)

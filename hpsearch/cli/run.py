@@ -90,7 +90,8 @@ def run_search(config: Config, folder: RunFolder, jobs: int | None, *, quiet: bo
 def _show_leaderboard(config: Config, outcome: Outcome, folder: RunFolder) -> None:
     from hpsearch.cli.report import show_table
     from hpsearch.report import leaderboard, ties_text
-    from hpsearch.runs import repeats_text, run_of
+    from hpsearch.runs import how_it_ended, repeats_text, run_of
+    from hpsearch.trial import trials_text
 
     ties = None
     if outcome.results:
@@ -108,17 +109,14 @@ def _show_leaderboard(config: Config, outcome: Outcome, folder: RunFolder) -> No
         )
         return
     scored = f"{done}, scored by {config.metric_name} ({config.goal}{repeats_text(config)})"
-    if outcome.new == 0:
-        click.echo(f"The run was complete already: {scored}, in {folder.path}/", err=True)
+    early = any(result.ended_early for result in outcome.results)
+    if outcome.reason != "trials" or early or config.limit == config.size:
+        scored += f", {how_it_ended(config, folder, outcome.results)}"
+    if outcome.new:
+        click.echo(f"{scored}. Wrote {folder.path}/", err=True)
     else:
-        ended = {
-            "trials": f", the {config.method} is complete" if config.limit == config.size else "",
-            "strategy": ", as the strategy had nothing left to try",
-            "time": f", ended by budget.time ({config.budget.time})",
-            "patience": f", ended by budget.patience ({config.budget.patience} without a gain)",
-            "failures": ", ended by budget.failures",
-        }[outcome.reason]
-        click.echo(f"{scored}{ended}. Wrote {folder.path}/", err=True)
+        before = "complete" if outcome.reason != "failures" else "over"
+        click.echo(f"The run was {before} already: {scored}, in {folder.path}/", err=True)
     if outcome.beyond:
         click.echo(
             f"The record has {trials_text(outcome.beyond)} more, beyond the end of this budget.",
@@ -144,11 +142,6 @@ def _closing_words(config: Config, outcome: Outcome, folder: RunFolder) -> None:
         click.echo(f"Next:\n  hpsearch refine {target}", err=True)
 
 
-def trials_text(count: int) -> str:
-    """Count trials in words."""
-    return "1 trial" if count == 1 else f"{count} trials"
-
-
 def _exit_code(outcome: Outcome, folder: RunFolder) -> int:
     if outcome.signal is not None:
         return 128 + outcome.signal
@@ -156,7 +149,9 @@ def _exit_code(outcome: Outcome, folder: RunFolder) -> int:
         first = outcome.failures[0]
         click.echo(
             f"{len(outcome.failures)} trials in a row failed. The first, trial {first.trial}:\n"
-            f"{first.message}",
+            f"{first.message}\n"
+            "They stay in the record. When the objective is mended, begin anew with --name, or go "
+            f"on after them with budget.failures above {len(outcome.failures) + outcome.beyond}.",
             err=True,
         )
         return 1

@@ -166,7 +166,7 @@ class Budget:
         f"how many trials; {DEFAULT_TRIALS} unless time or patience limits them", default=None
     )
     time: Annotated[str, DURATION] | None = doc(
-        "no trial starts after this long; running ones finish", default=None
+        "no trial starts after this long, and running ones end at their next epoch", default=None
     )
     patience: Annotated[int, Ge(1)] | None = doc(
         "end after this many trials without a better score", default=None

@@ -24,7 +24,7 @@ Settings = type | None
 
 RESERVED = {
     *("trial", "status", "score", "seconds", "rank", "run", "diagnosis"),  # columns of tables
-    *("score_error", "tied"),  # and where there are repeats
+    *("score_error", "tied", "ended_early"),  # and of those that only some tables have
     *("seed", "budget", "trial_dir", "params_file"),  # what a trial is given beside parameters
 }
 

@@ -17,14 +17,20 @@ from hpsearch.zoom import Zoomed
 
 
 def best_yaml(config: Config, result: Result, folder: Path, trials: int) -> str:
-    """Write the config of one trial that repeats `result` to the last bit.
+    """Write the config of one trial that repeats `result` to the last bit, unless time ended it.
 
     folder: Where the file will be, so that it finds the data.
     """
+    again = "# It trains that one setting again, from the same seed, to the same score.\n"
+    if result.ended_early:
+        again = (
+            f"# That trial {result.ended_early}. This trains it again from the same\n"
+            "# seed, but to its last epoch, so the score will be another one.\n"
+        )
     title = (
         f"# The best of {trials} trials of the run {config.name}: trial {result.trial}, "
         f"{config.metric_name} {result.score:.4g}.\n"
-        "# It trains that one setting again, from the same seed, to the same score.\n"
+        f"{again}"
         "# The best of many is partly luck: with another trial.seed it may be a little worse.\n"
     )
     sections = _sections(config, folder)

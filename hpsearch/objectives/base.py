@@ -36,6 +36,8 @@ class Context:
     """Epochs it may take; None where the config gives none."""
     folder: Path
     """The trial's own folder, made when it is first needed."""
+    deadline: float | None = None
+    """When budget.time is over, by time.monotonic: the trial then ends at its next epoch."""
 
     def made(self) -> Path:
         """Return the trial's folder, which exists from then on."""
@@ -82,6 +84,8 @@ class Objective(Protocol):
     """What it reports and which way is better; empty when only the user knows."""
     NOT_FINITE: ClassVar[str]
     """The status of a trial whose metric is not finite: `diverged` or `failed`."""
+    FEWEST_EPOCHS: ClassVar[int]
+    """How many it reports before budget.time may end a trial."""
 
     @property
     def metrics(self) -> Mapping[str, str]:
@@ -123,10 +127,12 @@ class Objective(Protocol):
 
     def evaluate(
         self, params: Params, context: Context
-    ) -> Generator[Metrics, None, Metrics | None]:
-        """Yield the metrics after each epoch, or once; the last ones count.
+    ) -> Generator[Metrics, bool | None, Metrics | None]:
+        """Yield the metrics after each epoch; the last ones count.
 
-        A generator may return other ones, which then count: those of an epoch it went back to.
+        A generator may return other ones, which then count: those of an epoch it went back to. One
+        that reports once returns them and yields nothing. A yield gives True when budget.time is
+        over: the trial is then to return before its next epoch.
 
         params: What the trial varies, a repeated parameter as a list and one by one; constants are
             the objective's own.

@@ -40,6 +40,8 @@ LONGEST_LINE = 1 << 20
 """Bytes of one line of output that are looked at."""
 TICK = 0.1
 """Seconds between two looks at whether a silent program still runs."""
+GRACE = 1.0
+"""Seconds between the request to end and SIGKILL."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +130,8 @@ class Command:
     SETTINGS: ClassVar[type | None] = None
     METRICS: ClassVar[Mapping[str, str]] = {}
     NOT_FINITE: ClassVar[str] = "failed"
+    FEWEST_EPOCHS: ClassVar[int] = 2
+    """The first may be the only one, and what the program does after it the end of its work."""
 
     @classmethod
     def build(cls, section: Section, folder: Path, constants: Params, pattern: str | None) -> Self:
@@ -283,8 +287,12 @@ class Command:
             return shutil.which(str(Path(self.base) / name))
         return shutil.which(name)
 
-    def evaluate(self, params: Params, context: Context) -> Generator[Metrics, None, None]:
-        """Start the program and yield the metrics that it prints."""
+    def evaluate(self, params: Params, context: Context) -> Generator[Metrics, bool | None, None]:
+        """Start the program and yield the metrics that it prints.
+
+        One that ends by budget.time gets SIGTERM and a moment to end, with all that it started; how
+        it ends then is no failure.
+        """
         given = {**self.constants, **params}
         values = {name: text_of(value) for name, value in given.items()}
         values["seed"] = str(context.seed)
@@ -316,7 +324,9 @@ class Command:
             try:
                 for metrics in self._reported(_lines(process), context.metric):
                     reports += 1
-                    yield metrics
+                    if (yield metrics):
+                        _end(process)
+                        return
             except BaseException:
                 process.kill()
                 raise
@@ -343,6 +353,23 @@ class Command:
                 yield {metric: float(match[1])}
             except (TypeError, ValueError):
                 raise ReportError(f"the pattern found {match[1]!r}, not a number") from None
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ask a program and all that it started to end, and kill what is left after a moment."""
+    import psutil
+
+    family = []
+    with contextlib.suppress(psutil.Error):
+        program = psutil.Process(process.pid)
+        family = [program, *program.children(recursive=True)]
+    for each in family:
+        with contextlib.suppress(psutil.Error):
+            each.terminate()
+    _, left = psutil.wait_procs(family, GRACE)
+    for each in left:
+        with contextlib.suppress(psutil.Error):
+            each.kill()
 
 
 def check_pattern(pattern: str) -> None:

@@ -74,6 +74,7 @@ class MLP:
     }
     """What it reports after each epoch, and which way is better."""
     NOT_FINITE: ClassVar[str] = "diverged"
+    FEWEST_EPOCHS: ClassVar[int] = 1
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> MLP:
@@ -142,10 +143,14 @@ class MLP:
         figures = LOSSES[self.loss].FIGURES
         return {f"{part}_{name}": figures[name] for part in ("dev", "train") for name in figures}
 
-    def evaluate(self, params: Params, context: Context) -> Generator[Metrics, None, Metrics]:
+    def evaluate(
+        self, params: Params, context: Context
+    ) -> Generator[Metrics, bool | None, Metrics]:
         """Train, yield the metrics after each epoch, and return those of the weights kept.
 
         They are not finite when training diverged. With folds they are the mean over the folds.
+        A training that ends by budget.time keeps what it would keep had it run out of epochs: the
+        last weights, or with early stopping those of the best epoch so far, however near that is.
         """
         settings, splits = self.settings(params), load_split(self.data)
         return mean_over_folds(
@@ -157,7 +162,7 @@ class MLP:
 
     def _train(
         self, settings: Settings, split: Split, seed: int, fold: int | None
-    ) -> Generator[Metrics, None, Metrics]:
+    ) -> Generator[Metrics, bool | None, Metrics]:
         """Train on one split; as `evaluate`."""
         import numpy as np
 
@@ -187,7 +192,9 @@ class MLP:
             except StopIteration as end:
                 epoch = end.value
                 break
-            yield metrics(epoch)
+            if (yield metrics(epoch)):
+                epoch = trainer.best[0] if trainer.best else epoch
+                break
         if settings.early_stopping is None:
             return metrics(epoch)
         return {**metrics(epoch), "best_epoch": epoch.epoch}
@@ -324,18 +331,19 @@ def _wrong_classes(reach: Reach, classes: int) -> Iterator[tuple[str, str]]:
 
 
 def mean_over_folds(
-    trainings: Sequence[Generator[Metrics, None, Metrics]],
-) -> Generator[Metrics, None, Metrics]:
+    trainings: Sequence[Generator[Metrics, bool | None, Metrics]],
+) -> Generator[Metrics, bool | None, Metrics]:
     """Run trainings side by side; yield their mean after each epoch, and return that at the end.
 
-    One that has ended counts with what it ended with.
+    One that has ended counts with what it ended with. All are told when time is over.
     """
     running = dict(enumerate(trainings))
     latest: dict[int, Metrics] = {}
+    over: bool | None = None
     while True:
         for fold, training in list(running.items()):
             try:
-                latest[fold] = next(training)
+                latest[fold] = training.send(over)
             except StopIteration as end:
                 latest[fold] = end.value
                 del running[fold]
@@ -344,4 +352,4 @@ def mean_over_folds(
         mean = {name: sum(metrics[name] for metrics in folds) / len(folds) for name in names}
         if not running:
             return mean
-        yield mean
+        over = yield mean

@@ -66,6 +66,7 @@ class PythonFunction:
     SETTINGS: ClassVar[type | None] = None
     METRICS: ClassVar[Mapping[str, str]] = {}
     NOT_FINITE: ClassVar[str] = "failed"
+    FEWEST_EPOCHS: ClassVar[int] = 1
 
     @classmethod
     def build(cls, section: Section, folder: Path, constants: Params) -> Self:
@@ -248,17 +249,25 @@ class PythonFunction:
                     f"the function {self.target} needs '{name}', which is not under parameters"
                 )
 
-    def evaluate(self, params: Params, context: Context) -> Generator[Metrics, None, None]:
-        """Call the function with the parameters, and what else it asks for."""
+    def evaluate(
+        self, params: Params, context: Context
+    ) -> Generator[Metrics, bool | None, Metrics | None]:
+        """Call the function with the parameters, and what else it asks for.
+
+        A generator that ends by budget.time is closed, so that its `finally` runs.
+        """
         function = self._loaded[0]
         arguments = self._taken(function, {**self.constants, **params})
         arguments.update(self._asked_for(function, arguments, context))
         reported = function(**arguments)
-        if inspect.isgenerator(reported) or isinstance(reported, Iterator):
-            for each in reported:
-                yield metrics_from(each, context.metric)
-        else:
-            yield metrics_from(reported, context.metric)
+        if not isinstance(reported, Iterator):
+            return metrics_from(reported, context.metric)
+        for each in reported:
+            if (yield metrics_from(each, context.metric)):
+                if isinstance(reported, Generator):
+                    reported.close()
+                break
+        return None
 
     def _repeats(self, varied: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
         """Return the repeated parameters, those that do not vary any more too."""

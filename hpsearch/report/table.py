@@ -123,14 +123,17 @@ def trials_table(space: Space, constants: dict[str, Any], results: Iterable[Resu
 
     With repeats the standard error of the score stands beside it.
 
-    Only `seconds` may differ between two runs of one config.
+    Only `seconds` may differ between two runs of one config, unless budget.time ended trials in
+    them: then the column `ended_early` says which, and after how many epochs.
     """
     ordered = sorted(results, key=lambda result: result.trial)
     repeated = ["score_error"] if any(result.scores for result in ordered) else []
-    taken = {"trial", "status", "score", *repeated, "seconds", *space.names, *constants}
+    early = ["ended_early"] if any(result.ended_early for result in ordered) else []
+    taken = {"trial", "status", "score", *repeated, "seconds", *early, *space.names, *constants}
     reported = dict.fromkeys(name for result in ordered for name in result.metrics)
     metrics = [name for name in reported if name not in taken]  # a program may echo its settings
-    names = ["trial", "status", "score", *repeated, *metrics, *space.names, *constants, "seconds"]
+    names = ["trial", "status", "score", *repeated, *metrics, *space.names, *constants]
+    names += [*early, "seconds"]
     rows = [
         (
             result.trial,
@@ -140,6 +143,7 @@ def trials_table(space: Space, constants: dict[str, Any], results: Iterable[Resu
             *(result.metrics.get(name) for name in metrics),
             *(result.params.get(name) for name in space.names),
             *constants.values(),
+            *(result.ended_early for _ in early),
             result.seconds,
         )
         for result in ordered
