@@ -76,6 +76,7 @@ class Grid:
                     f"method.points names '{name}', which is not a range under parameters",
                     f"Did you mean '{meant}'?" if meant else f"Ranges: {', '.join(known)}.",
                     ("points", name),
+                    at_key=True,
                 )
         for name, axis in ranges.items():
             if isinstance(axis, Real) and self._of(name) is None:
