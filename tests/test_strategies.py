@@ -367,6 +367,20 @@ def test_a_budget_smaller_than_the_grid_is_a_trap(tmp_path: Path) -> None:
     assert "warning" not in CliRunner().invoke(cli, ["preview", str(path)]).output
 
 
+def test_refining_a_grid_keeps_the_points_of_what_still_varies(
+    command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "f.py").write_text("def score(rate, units, kind): return rate + abs(units - 3)")
+    (tmp_path / "s.yaml").write_text(GRID.replace("{rate: 2}", "{rate: 8, units: 5}"))
+    assert command("run", "s.yaml", "-q").returncode == 0
+    done = command("refine", "s", "--top", 2, "--write", "r.yaml")
+    assert done.returncode == 0, done.stderr
+    refined = load_config(tmp_path / "r.yaml")
+    assert refined.space.names[0] == "rate"
+    assert "units" not in refined.space.names
+    assert refined.strategy == Grid({"rate": 8})
+
+
 # Sobol
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any
 
 from hpsearch.config.definitions import KEYS
 from hpsearch.config.load import Config
 from hpsearch.strategies import Own
+from hpsearch.strategies.grid import Grid
 from hpsearch.trial import Result
 from hpsearch.yamlfile import dump
 from hpsearch.zoom import Zoomed
@@ -62,6 +63,9 @@ def refined_yaml(
         "# Each bound says what it was, what it is now, and why.\n"
         "# The data are split as in the parent run; the seed is new, so the trials are.\n"
     )
+    if isinstance(config.strategy, Grid):
+        left = [axis_name for axis_name, new in zoomed.items() if new.axis is not None]
+        config = replace(config, strategy=config.strategy.within(left))
     lines = ["parameters:"]
     for axis_name, new in zoomed.items():
         if new.axis is None:
