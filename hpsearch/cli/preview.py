@@ -35,12 +35,13 @@ def preview(config: Path, trials: int) -> None:
     check_objective(loaded)
     for note in loaded.objective.notes():
         click.echo(f"note: {note}", err=True)
+    first = first_trials(loaded, trials, terminal_width())  # may find a mistake: before any print
     click.echo(summary(loaded))
     if loaded.space.axes:
         click.echo()
         click.echo(draws_table(loaded, unicode=_prints_blocks()))
     click.echo()
-    click.echo(first_trials(loaded, trials, terminal_width()))
+    click.echo(first)
     found = list(traps(loaded))
     if found:
         click.echo()

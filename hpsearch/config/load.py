@@ -213,7 +213,7 @@ def build_config(
     if with_data or not isinstance(strategy, Own):  # whose file may be gone
         for problem in strategy.problems(space, read["budget"].limit):
             place = ("method", *problem.keys)
-            raise document.error(place, problem.text, problem.hint)
+            raise document.error(place, problem.text, problem.hint, at_key=problem.at_key)
     run_name = single.get("name", stem) if name is None else name
     _check_name(run_name, from_file=name is None and "name" in single)
     return Config(

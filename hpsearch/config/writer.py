@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from hpsearch.config.definitions import KEYS
 from hpsearch.config.load import Config
 from hpsearch.space import Among, values_within
 from hpsearch.strategies import Own
+from hpsearch.strategies.grid import Grid
 from hpsearch.trial import Params, Result
 from hpsearch.yamlfile import dump
 from hpsearch.zoom import Zoomed
@@ -80,6 +81,9 @@ def refined_yaml(
         "# Each bound says what it was, what it is now, and why.\n"
         "# The data are split as in the parent run; the seed is new, so the trials are.\n"
     )
+    if isinstance(config.strategy, Grid):
+        left = [axis_name for axis_name, new in zoomed.items() if new.axis is not None]
+        config = replace(config, strategy=config.strategy.within(left))
     lines = ["parameters:"]
     for axis_name, new in zoomed.items():
         if new.left_out:

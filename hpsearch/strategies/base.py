@@ -34,6 +34,8 @@ class Problem(NamedTuple):
     hint: str = ""
     keys: tuple[str, ...] = ()
     """The way from the section `method` to what is wrong; empty for the section itself."""
+    at_key: bool = False
+    """Whether the key is wrong rather than its value."""
 
 
 class Strategy(Protocol):

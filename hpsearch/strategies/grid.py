@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -76,6 +76,7 @@ class Grid:
                     f"method.points names '{name}', which is not a range under parameters",
                     f"Did you mean '{meant}'?" if meant else f"Ranges: {', '.join(known)}.",
                     ("points", name),
+                    at_key=True,
                 )
         for name, axis in ranges.items():
             if isinstance(axis, Real) and self._of(name) is None:
@@ -92,6 +93,13 @@ class Grid:
                 "Give fewer points, or take method: random or sobol, which need no grid.",
                 () if self.points is None else ("points",),
             )
+
+    def within(self, names: Collection[str]) -> Grid:
+        """Return the grid for a space in which only these parameters vary."""
+        if not isinstance(self.points, dict):
+            return self
+        kept = {name: n for name, n in self.points.items() if {name} & {*names, *map(_base, names)}}
+        return Grid(kept or None)
 
     def at_once(self) -> None:
         """Let any number run at once."""

@@ -45,7 +45,7 @@ class Own:
     @property
     def path(self) -> Path:
         """The file."""
-        return self.home / self.target.rpartition(":")[0]
+        return Path(os.path.normpath(self.home / self.target.rpartition(":")[0]))
 
     def suggest(
         self, space: Space, history: History, number: int, rng: np.random.Generator

@@ -6,6 +6,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -41,7 +42,7 @@ NARROWEST, WIDEST = 0.01, 0.3
 ANY_OPTION = 0.1
 """The share of steps in which a choice is drawn afresh."""
 
-REACH = 2.0
+REACH = 1.0
 """rounds: N. A box reaches this many spreads of the best few trials from the best, each way."""
 SMALLEST = 0.025
 """It reaches so far at least, in units of the range: few trials are never trusted more."""
@@ -177,7 +178,9 @@ class Zoom:
             room = history.trials - start
             grid = history.once("last", lambda: self._last(space, box, room))
             if number - start < len(grid):
-                return Suggestion(grid[number - start], note)
+                point = grid[number - start]
+                if not history.tried(space.params(point), number):
+                    return Suggestion(point, note)
         if rng.random() < WHOLE:
             return Suggestion(fresh(space, history, number, rng), note)
         point = _new(
@@ -223,8 +226,8 @@ class _Step:
 
     def __init__(self, space: Space, best: Sequence[Result], rng: np.random.Generator) -> None:
         self._rng, self._best = rng, best
-        weights = np.arange(len(best), 0, -1.0)
-        self._weights = weights / weights.sum()
+        count = len(best)
+        self._edges = list(accumulate(range(count, 0, -1)))  # the better the more often
         self._axes: list[tuple[int, bool, list[Result], float]] = []
         for place, (name, axis) in enumerate(space.axes.items()):
             users = [result for result in best if name in result.params]
@@ -236,7 +239,7 @@ class _Step:
     def draw(self) -> Point:
         """Return a point; `centre` is then the trial that it was a step from."""
         rng = self._rng
-        self.centre = self._best[rng.choice(len(self._best), p=self._weights)]
+        self.centre = self._best[bisect_right(self._edges, rng.random() * self._edges[-1])]
         point = []
         for place, is_choice, users, width in self._axes:
             if not users or (is_choice and rng.random() < ANY_OPTION):
