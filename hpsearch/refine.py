@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hpsearch.config import Config, allowed, refined_yaml
+from hpsearch.config.definitions import DEFAULT_TRIALS
 from hpsearch.errors import UserError
 from hpsearch.runs import counted
+from hpsearch.space import Choice
+from hpsearch.strategies import STRATEGIES
+from hpsearch.strategies.grid import Grid
 from hpsearch.trial import Result, ranked
 from hpsearch.zoom import zoom
 
@@ -23,6 +29,7 @@ def refined(
     name: str,
     top: int,
     trials: int | None,
+    method: str | None = None,
 ) -> str:
     """Write the config that searches the box around the best trials.
 
@@ -33,6 +40,7 @@ def refined(
         name: The new run's name.
         top: How many of the best trials the box is drawn around.
         trials: How many trials the new run has; None for as many as the old one.
+        method: The new run's strategy, a key of STRATEGIES; None for the old one's.
     Raises:
         UserError: nothing varies, or there are fewer than three complete trials.
     """
@@ -51,6 +59,9 @@ def refined(
             f"the run {config.name} has {len(complete)} complete trials of {len(results)}, and a "
             f"refinement needs at least {FEWEST}; raise budget.trials and run it again"
         )
+    if method is not None and method != config.method:
+        strategy = _with_points(config, trials) if method == "grid" else STRATEGIES[method]()
+        config = replace(config, method=method, strategy=strategy)
     best = ranked(complete, config.goal)[:top]
 
     bounds = config.space.reach()
@@ -62,3 +73,12 @@ def refined(
 
     zoomed = zoom(config.space, best, may_be)
     return refined_yaml(config, zoomed, folder, name=name, best=best, trials=trials)
+
+
+def _with_points(config: Config, trials: int | None) -> Grid:
+    """Return a grid that is as fine as the trials have room for, two values a range at least."""
+    axes = config.space.axes.values()
+    room = float(trials or config.limit or DEFAULT_TRIALS)
+    room /= math.prod(len(axis.options) for axis in axes if isinstance(axis, Choice))
+    ranges = sum(not isinstance(axis, Choice) for axis in axes)
+    return Grid(max(2, math.floor(room ** (1 / ranges) + 1e-9)) if ranges else None)

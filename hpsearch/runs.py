@@ -12,7 +12,15 @@ from hpsearch.config import Config, best_yaml, load_config
 from hpsearch.ending import Ending
 from hpsearch.errors import MachineError, UserError
 from hpsearch.provenance import describe
-from hpsearch.report import FORMATS, Run, csv_text, leaderboard, ties_text, trials_table
+from hpsearch.report import (
+    FORMATS,
+    Run,
+    boxes_table,
+    csv_text,
+    leaderboard,
+    ties_text,
+    trials_table,
+)
 from hpsearch.store import BEST, CONFIG, LEADERBOARD, PROVENANCE, TABLE, RunFolder
 from hpsearch.trial import Result, ranked, trials_text
 from hpsearch.yamlfile import dump
@@ -231,6 +239,7 @@ def leaderboard_page(config: Config, results: list[Result], ended: str) -> str:
     """Write leaderboard.md; `ended` is what `how_it_ended` says."""
     table = leaderboard([run_of(config, results)])
     ties = ties_text(table)
+    boxes = boxes_table(config.space, results)
     lines = [
         f"# Leaderboard of {config.name}",
         "",
@@ -240,6 +249,7 @@ def leaderboard_page(config: Config, results: list[Result], ended: str) -> str:
         FORMATS["markdown"](table),
         "",
         *((ties, "") if ties else ()),
+        *(("## Rounds", "", FORMATS["markdown"](boxes), "") if boxes else ()),
         LUCK,
     ]
     return "\n".join(lines) + "\n"

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from conftest import ROOT, Command
 from hpsearch.cli import cli
+from hpsearch.cli.refine import METHOD_NAMES
 from hpsearch.config import Config, build_config, load_config
 from hpsearch.errors import UserError
 from hpsearch.objectives.mlp import load_split
@@ -22,6 +23,7 @@ from hpsearch.refine import refined
 from hpsearch.scales import Integer, Real
 from hpsearch.space import Choice, ends
 from hpsearch.store import CONFIG, RunFolder
+from hpsearch.strategies import STRATEGIES
 from hpsearch.trial import Result
 from hpsearch.yamlfile import parse_yaml
 
@@ -451,3 +453,23 @@ def test_the_same_refinement_again_goes_on_rather_than_making_another(
     assert "complete already" in again.stderr
     assert {path.name for path in (tmp_path / "runs").iterdir()} == {"tiny", "tiny-refined"}
     assert "The best of tiny was " in again.stderr
+
+
+def test_the_command_offers_every_method() -> None:
+    assert set(METHOD_NAMES) == set(STRATEGIES)
+
+
+@pytest.mark.parametrize("method", STRATEGIES)
+def test_a_refinement_can_search_in_another_way(
+    method: str, command: Command, tmp_path: Path
+) -> None:
+    assert command("run", "tiny.yaml", "-q").returncode == 0
+    outcome = command("refine", "tiny", "-q", "--method", method, "--trials", "9")
+    assert outcome.returncode == 0, outcome.stderr
+    child = load_config(tmp_path / "runs" / "tiny-refined" / CONFIG, with_data=False)
+    assert child.method == method
+    assert child.parent == "tiny"
+    results = RunFolder(tmp_path / "runs" / "tiny-refined").results()
+    assert len(results) == 9
+    if method == "grid":
+        assert len({result.params["learning_rate"] for result in results}) == 3

@@ -802,3 +802,33 @@ def test_the_error_of_a_score_that_is_no_share_has_two_digits_or_more(
     table = leaderboard([replace(_one(), metric="cost", results=[each])])
     assert table.names[3] == "score_error"
     assert table.columns[3].text(error) == text
+
+
+def test_the_rounds_of_a_zoom_are_shown_with_the_reason_for_each_bound(
+    command: Command, tmp_path: Path
+) -> None:
+    text = (tmp_path / "tiny.yaml").read_text().replace("trials: 6", "trials: 9")
+    (tmp_path / "boxes.yaml").write_text(text + "method: {name: zoom, rounds: 3}\n")
+    assert command("run", "boxes.yaml", "-q").returncode == 0
+    rows = json.loads(command("report", "boxes", "--rounds", "-f", "json").stdout)
+    assert [row["round"] for row in rows] == [f"{n} of 3" for n in (1, 1, 2, 2, 3, 3)]
+    assert rows[0]["box"] == "0.0001 .. 0.1"
+    assert all(row["because"] for row in rows)
+    assert "best" in rows[2]["because"]
+    page = (tmp_path / "runs" / "boxes" / "leaderboard.md").read_text()
+    assert "## Rounds" in page
+    assert "2 of 3" in page
+
+    (tmp_path / "steps.yaml").write_text(text.replace("trials: 9", "trials: 24") + "method: zoom\n")
+    assert command("run", "steps.yaml", "-q").returncode == 0
+    steps = json.loads(command("report", "steps", "--rounds", "-f", "json").stdout)
+    assert steps
+    for step in steps:
+        assert step["step_from"] < step["trial"]
+        assert str(step["step_from"]) in step["best_so_far"].split(", ")
+    assert "## Rounds" not in (tmp_path / "runs" / "steps" / "leaderboard.md").read_text()
+
+    assert command("run", "tiny.yaml", "-q").returncode == 0
+    none = command("report", "tiny", "--rounds")
+    assert none.returncode == 2
+    assert "no rounds" in none.stderr

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from hpsearch.config import Config
 
 
+METHOD_NAMES = ("random", "grid", "sobol", "zoom")
+
+
 @click.command(short_help="Search the smaller box around the best trials of a run.")
 @click.argument("name", required=False, metavar="[RUN]", shell_complete=complete_run)
 @click.option(
@@ -34,6 +37,12 @@ if TYPE_CHECKING:
     help="How many of the best trials the box is drawn around.",
 )
 @click.option("--trials", type=click.IntRange(min=1), help="Trials of the new run.")
+@click.option(
+    "-m",
+    "--method",
+    type=click.Choice(METHOD_NAMES),
+    help="How the new run searches. Default: as RUN did.",
+)
 @click.option("-n", "--name", "new_name", help="The new run's name. Default: RUN-refined.")
 @click.option(
     "-w",
@@ -48,6 +57,7 @@ def refine(
     name: str | None,
     top: int,
     trials: int | None,
+    method: str | None,
     new_name: str | None,
     write: Path | None,
     jobs: int | None,
@@ -71,7 +81,7 @@ def refine(
 
     def narrowed(child: str) -> Config:
         place = write.parent if write else runs / child
-        text = refined(parent, results, place, name=child, top=top, trials=trials)
+        text = refined(parent, results, place, name=child, top=top, trials=trials, method=method)
         document = parse_yaml(text.encode(), str(write or runs / child / CONFIG))
         return build_config(document, child, child, place)
 

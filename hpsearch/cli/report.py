@@ -38,6 +38,7 @@ FORMAT_NAMES = ("text", "markdown", "csv", "json", "latex", "html-table")
 @click.option(
     "-l", "--lineage", is_flag=True, help="RUN, the runs it refines and those that refine it."
 )
+@click.option("--rounds", is_flag=True, help="How zoom came to its trials: each box, and why.")
 @runs_option
 def report(
     names: tuple[str, ...],
@@ -46,6 +47,7 @@ def report(
     sort: str | None,
     name: str,
     lineage: bool,
+    rounds: bool,
     runs: Path,
 ) -> None:
     """Show the leaderboard of RUN, by default the newest; several runs share one table.
@@ -60,6 +62,9 @@ def report(
     folders = [find_run(runs, each) for each in dict.fromkeys(names) or (None,)]
     if lineage:
         _show_lineage(folders, name)
+        return
+    if rounds:
+        _show_rounds(folders, name)
         return
     shown, ends = zip(*map(_read, folders), strict=True)
     table = leaderboard(shown)
@@ -76,6 +81,24 @@ def report(
         return
     limit = None if everything else top
     click.echo(FORMATS[name](replace(table, rows=table.rows[:limit])))
+
+
+def _show_rounds(folders: list[RunFolder], name: str) -> None:
+    from hpsearch.errors import UserError
+    from hpsearch.report import FORMATS, boxes_table, steps_table
+    from hpsearch.runs import counted, load_run
+
+    if len(folders) > 1:
+        raise UserError("--rounds shows how one run came to its trials: name one")
+    config = load_run(folders[0], with_data=False)
+    results = counted(config, folders[0].results(curves=False))
+    table = boxes_table(config.space, results) or steps_table(results)
+    if table is None:
+        raise UserError(
+            f"the run {config.name} has no rounds so far: its method is {config.method}, and only "
+            "zoom goes by rounds, from its second on"
+        )
+    click.echo(FORMATS[name](table))
 
 
 def _show_lineage(folders: list[RunFolder], name: str) -> None:
