@@ -16,6 +16,7 @@ from hpsearch.scales import Real
 from hpsearch.space import Choice, Point
 from hpsearch.strategies.base import Problem, Suggestion
 from hpsearch.strategies.lattice import (
+    LISTED,
     Ticks,
     combination,
     combinations,
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 MOST = 1_000_000
 """A grid with more settings is a mistake: nobody waits for its end."""
+
+FEWER = "Give fewer points, or take method: random or sobol, which need no grid."
+MORE = "Give more points, or take method: random."
 
 Points = Annotated[int, Interval(ge=2, le=MOST)]
 
@@ -86,13 +90,17 @@ class Grid:
                     f"Add points: 5, as in method: {{name: grid, points: {example}}}",
                 )
                 return
+        at = () if self.points is None else ("points",)
         count = math.prod(tick_count(axis, self._of(name)) for name, axis in space.axes.items())
-        if count > MOST:
-            yield Problem(
-                f"the grid has {count:,} settings, more than {MOST:,}",
-                "Give fewer points, or take method: random or sobol, which need no grid.",
-                () if self.points is None else ("points",),
-            )
+        if is_product(space):
+            if count > MOST:
+                yield Problem(f"the grid has {count:,} settings, more than {MOST:,}", FEWER, at)
+            return
+        settings = combinations(space, self._ticks(space))
+        if settings is None:
+            yield Problem(f"the grid has more than {LISTED:,} combinations", FEWER, at)
+        elif not settings:
+            yield Problem("the constraints exclude every setting of the grid", MORE, at)
 
     def within(self, names: Collection[str]) -> Grid:
         """Return the grid for a space in which only these parameters vary."""
@@ -117,7 +125,7 @@ class Grid:
         return [ticks(axis, self._of(name)) for name, axis in space.axes.items()]
 
     def _points(self, space: Space) -> list[Point]:
-        return combinations(space, self._ticks(space))
+        return [point for point, _ in combinations(space, self._ticks(space)) or []]
 
 
 def _base(name: str) -> str:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from hpsearch.history import History
 from hpsearch.scales import Integer
 from hpsearch.space import Axis, Choice, Point, Space
+from hpsearch.trial import Params
 
 TRIES = 100
 """How many draws may be repetitions before the settings that are left are listed."""
-LISTED = 100_000
-"""The most settings that are listed."""
+LISTED = 20_000
+"""The most combinations that are listed one by one."""
 
 Ticks = tuple[float, ...]
 """Coordinates on one axis, in the order of its values."""
@@ -74,13 +75,38 @@ def combination(axes: Sequence[Ticks], number: int) -> Point:
     return tuple(reversed(point))
 
 
-def combinations(space: Space, axes: Sequence[Ticks]) -> list[Point]:
-    """Return every combination that the space allows, each setting once."""
-    found: dict[str, Point] = {}
-    for point in itertools.product(*axes):
+def combinations(space: Space, axes: Sequence[Ticks]) -> list[tuple[Point, Params]] | None:
+    """Return every combination that the space allows, each setting once; None for too many.
+
+    In the order of `combination`; a parameter that a setting does not use stands at its first tick.
+    """
+    found: dict[str, tuple[Point, Params]] = {}
+    listed = list(itertools.islice(_leaves(space, axes), LISTED + 1))
+    if len(listed) > LISTED:
+        return None
+    for point, params in listed:
         if space.allows(point):
-            found.setdefault(repr(space.params(point)), point)
+            found.setdefault(repr(params), (point, params))
     return list(found.values())
+
+
+def _leaves(
+    space: Space,
+    axes: Sequence[Ticks],
+    point: tuple[float, ...] | None = None,
+    decided: frozenset[int] = frozenset(),
+) -> Iterator[tuple[Point, Params]]:
+    """Yield the combinations of the parameters that each setting uses, and of no others."""
+    point = tuple(each[0] for each in axes) if point is None else point
+    used = space.params(point)
+    places = (i for i, name in enumerate(space.axes) if name in used and i not in decided)
+    place = next(places, None)
+    if place is None:
+        yield point, used
+        return
+    for u in axes[place]:
+        further = (*point[:place], u, *point[place + 1 :])
+        yield from _leaves(space, axes, further, decided | {place})
 
 
 def fresh(space: Space, history: History, number: int, rng: np.random.Generator) -> Point:
@@ -95,11 +121,10 @@ def fresh(space: Space, history: History, number: int, rng: np.random.Generator)
         point = space.draw(rng)
     if settings > LISTED:
         return point
-    every = history.once("every setting", lambda: _every(space))
+    every = history.once("every setting", lambda: _every(space)) or []
     left = [each for each, params in every if not history.tried(params, number)]
     return left[rng.integers(len(left))] if left else point
 
 
-def _every(space: Space) -> list[tuple[Point, dict[str, object]]]:
-    points = combinations(space, [ticks(axis) for axis in space.axes.values()])
-    return [(point, space.params(point)) for point in points]
+def _every(space: Space) -> list[tuple[Point, Params]] | None:
+    return combinations(space, [ticks(axis) for axis in space.axes.values()])

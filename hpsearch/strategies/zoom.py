@@ -132,14 +132,13 @@ class Zoom:
             )
         if self.finish is None and self.points is not None:
             yield Problem("method.points is for finish: grid", "Add it.", ("points",))
-        if self.finish == "grid":
-            points = self.points or 2
-            count = math.prod(tick_count(axis, points) for axis in space.axes.values())
+        if self.finish == "grid" and self.points is not None:
+            count = math.prod(tick_count(axis, self.points) for axis in space.axes.values())
             if count > MOST:
                 yield Problem(
-                    f"the grid of the last round has {count:,} settings, more than {MOST:,}",
-                    "Give fewer points, or remove finish: grid.",
-                    ("points",) if self.points else ("finish",),
+                    f"the grid of the last round has up to {count:,} settings, more than {MOST:,}",
+                    "Give fewer points, or leave them out.",
+                    ("points",),
                 )
 
     def at_once(self) -> tuple[str, int] | None:
@@ -197,10 +196,10 @@ class Zoom:
             if finer == axes or math.prod(map(len, finer)) > room:
                 break
             axes, points = finer, points + 1
-        every = None if is_product(space) else combinations(space, axes)
+        every = None if is_product(space) else combinations(space, axes) or []
         count = math.prod(map(len, axes)) if every is None else len(every)
         chosen = [i * count // room for i in range(room)] if count > room else range(count)
-        return [combination(axes, i) if every is None else every[i] for i in chosen]
+        return [combination(axes, i) if every is None else every[i][0] for i in chosen]
 
 
 def _new(
