@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from hpsearch.seeds import stream
 from hpsearch.trial import Params, Result, cost
 
 T = TypeVar("T")
+Array = npt.NDArray[np.float64]
 
 
 class History:
@@ -36,6 +38,8 @@ class History:
         self._known = 0
         self._order: list[tuple[float, int]] = []  # the complete ones of the first _sorted trials
         self._sorted = 0
+        self._table: Array = np.empty((0, 0))
+        self._rows = 0
         self._memo: dict[Any, Any] = {}
 
     def add(self, result: Result) -> None:
@@ -78,6 +82,28 @@ class History:
             if number < count:
                 found.append(self._results[number])
         return found
+
+    def table(self, count: int, place: Callable[[Result], Sequence[float]]) -> Array:
+        """Return a row for each of the trials 0 .. count - 1: its cost, then where `place` puts it.
+
+        Rows are made once, as trials finish; the array is not to be written to.
+
+        Raises:
+            ValueError: one of these trials has not finished; `known` tells.
+        """
+        if not self.known(count):
+            raise ValueError(f"table({count}) needs the first {count} trials: ask known first")
+        while self._rows < count:
+            result = self._results[self._rows]
+            row = (cost(result, self.goal), *place(result))
+            if self._rows == len(self._table):
+                larger = np.empty((max(64, 2 * self._rows), len(row)))
+                if self._rows:
+                    larger[: self._rows] = self._table
+                self._table = larger
+            self._table[self._rows] = row
+            self._rows += 1
+        return self._table[:count]
 
     def tried(self, params: Params, number: int) -> bool:
         """Tell whether a trial before `number`, finished or not, has the same setting."""

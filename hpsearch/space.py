@@ -226,8 +226,10 @@ class Space:
 
     def _uniform(self, rng: np.random.Generator) -> Point:
         """Draw one point of the closed unit cube: unlike rng.random(), 1 is reachable as 0 is."""
-        steps = rng.integers(0, 2**53, size=len(self.axes), endpoint=True)
-        return tuple(float(step) / 2**53 for step in steps)
+        steps = rng.integers(
+            0, 2**53 + 1, size=len(self.axes)
+        ).tolist()  # faster than endpoint=True
+        return tuple(step / 2**53 for step in steps)
 
     def params(self, point: Sequence[float]) -> Params:
         """Map a point of the unit cube to a setting, as plain Python values."""

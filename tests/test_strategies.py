@@ -9,7 +9,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +24,18 @@ from conftest import ROOT, Command, without_seconds
 from hpsearch.cli import cli
 from hpsearch.config import config_schema, load_config
 from hpsearch.config.reading import section_schema, words
+from hpsearch.expressions import Expression
 from hpsearch.history import History
 from hpsearch.scales import Integer, Linear, Log, OneMinusLog, Real
 from hpsearch.seeds import stream
-from hpsearch.space import Choice, Point, Space
+from hpsearch.space import Among, Axis, Choice, Point, Space
 from hpsearch.store import RunFolder
 from hpsearch.strategies import STRATEGIES, Strategy
 from hpsearch.strategies.grid import Grid
 from hpsearch.strategies.lattice import ticks
 from hpsearch.strategies.sobol import BITS, Sobol, _Sequence
 from hpsearch.strategies.zoom import FIRST, Zoom
-from hpsearch.trial import Params, Result
+from hpsearch.trial import Result
 from hpsearch.yamlfile import parse_yaml
 
 FORMS: dict[str, dict[str, Any]] = {
@@ -66,52 +67,20 @@ COUNTABLE = Space(
 """30 settings: one of its options cannot be drawn."""
 
 
-@dataclass(frozen=True)
-class Fenced(Space):
-    """A space with a condition (beta is used with kind a alone) and a constraint."""
-
-    fence: float = 1.0
-
-    def allows(self, point: Sequence[float]) -> bool:
-        return point[0] + point[2] <= self.fence
-
-    def draw(self, rng: np.random.Generator) -> Point:
-        while not self.allows(point := super().draw(rng)):
-            pass
-        return point
-
-    def params(self, point: Sequence[float]) -> Params:
-        found = super().params(point)
-        if found["kind"] != "a":
-            del found["beta"]
-        return found
-
-
-FENCED = Fenced(AXES)
-
-
-@dataclass(frozen=True)
-class Models(Space):
-    """Ten models, each with three parameters of its own: few settings in very many dimensions."""
-
-    conditions: bool = True
-
-    def params(self, point: Sequence[float]) -> Params:
-        found = super().params(point)
-        return {name: v for name, v in found.items() if name in ("model", *of_model(found))}
-
-
-def of_model(params: Params) -> list[str]:
-    return [f"{params['model']}_{k}" for k in range(3)]
-
-
-MODELS = Models(
-    {
-        **{f"{m}_{k}": Integer(Linear(1, 3), "linear") for m in "abcde" for k in range(3)},
-        "model": Choice(tuple("abcdefghij")),  # the last of all, and in the middle of its own
-        **{f"{m}_{k}": Integer(Linear(1, 3), "linear") for m in "fghij" for k in range(3)},
-    }
+FENCED = Space(
+    AXES,
+    {"beta": (Among("kind", ("a",)),)},
+    constraints=(Expression.parse("units <= 3 or rate <= 0.01"),),
 )
+"""A space with a condition (beta is there with kind a alone) and a constraint."""
+
+OF_MODELS = {f"{m}_{k}": Integer(Linear(1, 3), "linear") for m in "abcdefghij" for k in range(3)}
+MODEL = Choice(tuple("abcdefghij"))
+"""Ten models, each with three parameters of its own: few settings in very many dimensions."""
+
+
+def models(axes: dict[str, Axis]) -> Space:
+    return Space(axes, {name: (Among("model", (name[0],)),) for name in OF_MODELS})
 
 
 def strategy(form: str) -> Strategy:
@@ -352,18 +321,20 @@ def test_a_grid_is_every_combination_once_the_last_parameter_fastest() -> None:
 
 def test_a_grid_leaves_out_what_is_excluded_and_what_is_the_same_setting() -> None:
     grid = Grid(points=3)
-    units = [0, 0.5, 1]
-    allowed = sum(u + (2 * k + 1) / 10 <= 1 for u in units for k in (0, 2, 4))
+    allowed = 3 + 3 + 2  # rates with 1 unit, with 3, with 5
     assert grid.size(FENCED) == allowed * 3 * (3 + 1 + 1)  # beta varies with kind a only
     results = searched(grid, FENCED, 10**6)
     assert len({repr(result.params) for result in results}) == len(results) == grid.size(FENCED)
 
 
 def test_a_grid_lists_no_combination_of_what_is_not_used_together() -> None:
-    with_parents_first = Models(
-        dict(sorted(MODELS.axes.items(), key=lambda each: each[0] != "model"))
-    )
-    for space in (with_parents_first, Models({"model": MODELS.axes["model"], **MODELS.axes})):
+    first, then = dict(list(OF_MODELS.items())[:15]), dict(list(OF_MODELS.items())[15:])
+    orders: list[dict[str, Axis]] = [
+        {"model": MODEL, **OF_MODELS},
+        {**OF_MODELS, "model": MODEL},
+        {**first, "model": MODEL, **then},
+    ]
+    for space in map(models, orders):
         grid = Grid()
         assert list(grid.problems(space, None)) == []
         results = searched(grid, space, 10**6)
@@ -373,7 +344,8 @@ def test_a_grid_lists_no_combination_of_what_is_not_used_together() -> None:
 def test_a_grid_with_nothing_that_is_allowed_or_too_much_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (none,) = Grid(points=2).problems(Fenced(AXES, fence=-1.0), None)
+    impossible = replace(FENCED, constraints=(Expression.parse("rate > 2"),))
+    (none,) = Grid(points=2).problems(impossible, None)
     assert none.text == "the constraints exclude every setting of the grid"
     monkeypatch.setattr("hpsearch.strategies.lattice.LISTED", 200)
     (many,) = Grid(points=20).problems(FENCED, None)
@@ -624,7 +596,7 @@ def test_a_sobol_sequence_beyond_its_dimensions_is_refused() -> None:
 # The user's own
 
 OWN = """
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 @dataclass
 class Climb:

@@ -6,6 +6,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import accumulate
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,18 +28,28 @@ from hpsearch.strategies.lattice import (
     ticks,
 )
 from hpsearch.strategies.sobol import sobol_point
+from hpsearch.trial import Result
 
 if TYPE_CHECKING:
     from hpsearch.history import History
     from hpsearch.space import Point, Space
-    from hpsearch.trial import Result
 
 FIRST, FIRST_PER_AXIS = 10, 2
 """rounds: auto. The whole space is looked over for so many trials, the larger of both."""
-ANYWHERE, ANYWHERE_LEAST = 0.2, 0.03
-"""Later the share of trials drawn from the whole space: it falls as 1 / trial number."""
-NARROWEST, WIDEST = 0.01, 0.3
-"""The standard deviation of a step, in units of the range."""
+CANDIDATES, POOL = 15, 200
+"""So many of the best are judged again, by what is near them among so many of the latest."""
+NEAR = 0.02
+"""Near is in units of the spread of the best few, which is taken to be this wide at least."""
+ANYWHERE = 0.05
+"""Later the share of trials that are points of the whole space."""
+FADE = 0.7
+"""Each of the best is the centre of a step so many times as often as the next better one."""
+NARROWEST, WIDEST = 0.005, 0.3
+"""The width of a step, in units of the range; early on it is 1 / trial number at least."""
+DEGREES = 3
+"""Steps have Student's distribution of so many degrees: mostly small, now and then a wide one."""
+REDRAWS = 8
+"""A step beyond an end is drawn again so often, which leaves no heap of trials at the ends."""
 ANY_OPTION = 0.1
 """The share of steps in which a choice is drawn afresh."""
 
@@ -58,7 +69,7 @@ class Zoom:
     """Look over the whole space, then ever closer around the best trials.
 
     An axis on which the best few agree gets narrow, one that does not matter stays wide. With
-    `rounds: auto` every trial is a round of its own: a normal step from one of the best. With
+    `rounds: auto` every trial is a round of its own: a step from one of the best. With
     `rounds: N` the trials of a round are drawn from one box, which a person can read.
     """
 
@@ -96,10 +107,10 @@ class Zoom:
         seen = max(0, number - self.lag + 1)
         if not history.known(seen):
             return None
-        best = history.best(self.top, seen)
-        if len(best) < FEWEST or rng.random() < max(ANYWHERE_LEAST, ANYWHERE * FIRST / number):
-            return Suggestion(fresh(space, history, number, rng))
-        step = _Step(space, best, rng)
+        best = _best_few(space, history, self.top, seen)
+        if len(best) < FEWEST or rng.random() < ANYWHERE:
+            return Suggestion(self._first(space, history, number, rng))
+        step = _Step(space, best, number, rng)
         point = _new(space, history, number, rng, step.draw)
         return Suggestion(point, {"around": step.centre.trial, "best": [r.trial for r in best]})
 
@@ -166,7 +177,9 @@ class Zoom:
         start = starts[which]
         if not history.known(start):
             return None
-        box = history.once(("box", which), lambda: _box(space, history.best(self.top, start)))
+        box = history.once(
+            ("box", which), lambda: _box(space, _best_few(space, history, self.top, start))
+        )
         note = None
         if number == start:
             sides = {name: side.note() for name, side in box.items()}
@@ -220,18 +233,50 @@ def _new(
     return fresh(space, history, number, rng)
 
 
-class _Step:
-    """A normal step from one of the best trials, the better the more often."""
+def _best_few(space: Space, history: History, top: int, count: int) -> list[Result]:
+    """Return the best few of the first trials, best first, each judged with those around it.
 
-    def __init__(self, space: Space, best: Sequence[Result], rng: np.random.Generator) -> None:
+    A training's score is noisy, so the best of many is partly the luckiest, and would be stepped
+    from for ever; the mean with its neighbours tells. One without a score is as bad as the median.
+    """
+    best = history.best(CANDIDATES, count)
+    table = history.table(count, partial(_place, space))
+    latest = table[max(0, count - POOL) :]
+    costs = latest[:, 0]
+    if len(best) < CANDIDATES or not np.isfinite(costs).any():
+        return best[:top]
+    costs = np.minimum(costs, np.median(costs[np.isfinite(costs)]))
+    candidates = table[[result.trial for result in best]]
+    width = np.clip(candidates[:top, 1:].std(axis=0), NEAR, WIDEST)
+    apart = (((candidates[:, None, 1:] - latest[:, 1:]) / width) ** 2).mean(axis=2)
+    weights = np.exp(-2 * apart)
+    weights[apart < 1e-9] = 0  # itself counts once, with its own cost
+    judged = (candidates[:, 0] + (weights * costs).sum(axis=1)) / (1 + weights.sum(axis=1))
+    return [best[i] for i in np.argsort(judged, kind="stable")[:top]]
+
+
+def _place(space: Space, result: Result) -> Point:
+    """Return a trial's point; where it lacks a parameter, every such trial is at the same place."""
+    if len(result.params) == len(result.unit):
+        return result.unit
+    pairs = zip(space.axes, result.unit, strict=True)
+    return tuple(u if name in result.params else 0.5 for name, u in pairs)
+
+
+class _Step:
+    """A step from one of the best trials, the better the more often."""
+
+    def __init__(
+        self, space: Space, best: Sequence[Result], number: int, rng: np.random.Generator
+    ) -> None:
         self._rng, self._best = rng, best
-        count = len(best)
-        self._edges = list(accumulate(range(count, 0, -1)))  # the better the more often
+        self._edges = list(accumulate(FADE**place for place in range(len(best))))
+        narrowest = max(NARROWEST, 1 / number)
         self._axes: list[tuple[int, bool, list[Result], float]] = []
         for place, (name, axis) in enumerate(space.axes.items()):
             users = [result for result in best if name in result.params]
             spread = _spread([result.unit[place] for result in users])
-            width = min(max(spread, NARROWEST), WIDEST)
+            width = min(max(spread, narrowest), WIDEST)
             self._axes.append((place, isinstance(axis, Choice), users, width))
         self.centre = best[0]
 
@@ -247,9 +292,16 @@ class _Step:
                 point.append(users[rng.integers(len(users))].unit[place])
             else:
                 from_one = self.centre if self.centre in users else users[0]
-                step = rng.normal(0, width)
-                point.append(min(max(from_one.unit[place] + step, 0.0), 1.0))
+                point.append(self._beside(from_one.unit[place], width))
         return tuple(point)
+
+    def _beside(self, unit: float, width: float) -> float:
+        """Draw a coordinate around another one."""
+        for _ in range(REDRAWS):
+            near = unit + width * float(self._rng.standard_t(DEGREES))
+            if 0 <= near <= 1:
+                break
+        return min(max(near, 0.0), 1.0)
 
 
 def _spread(units: Sequence[float]) -> float:
@@ -303,7 +355,7 @@ def _box(space: Space, best: Sequence[Result]) -> dict[str, Side]:
 def _side(axis: Axis, place: int, best: Sequence[Result], name: str) -> Side:
     listed = ", ".join(str(result.trial) for result in best)
     if len(best) < FEWEST:
-        why = "the whole range: no good trials are known yet"
+        why = "the whole range: no two of the best trials so far have it"
         if not isinstance(axis, Choice):
             return Side(axis, 0.0, 1.0, None, {"min": why, "max": why})
         drawn = ticks(axis)
