@@ -58,7 +58,7 @@ def mean(values: Iterable[float | None]) -> float | None:
     try:
         middle = math.fsum(numbers) / len(numbers)
     except OverflowError:  # the sum is beyond the largest number, which the mean never is
-        middle = math.fsum(number / len(numbers) for number in numbers)
+        middle = 2 * math.fsum(number / 2 / len(numbers) for number in numbers)
     return min(max(middle, min(numbers)), max(numbers))  # seven equal ones may round to another
 
 

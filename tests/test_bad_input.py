@@ -159,7 +159,7 @@ BAD = [
     # Sections and keys
     more("methd: random", 1, "methd", "unknown key 'methd' in the config", "Did you mean 'method'"),
     more("Seed: 3", 1, "Seed", "unknown key 'Seed'", "Did you mean 'seed'?"),
-    more("zebra: 3", 1, "zebra", "unknown key 'zebra'", "\nKnown: budget, data, method, metric"),
+    more("zebra: 3", 1, "zebra", "unknown key 'zebra'", "\nKnown: budget, constraints, data, me"),
     more("trials: 5", 1, "trials", "It belongs under budget. Or did you mean 'trial'?"),
     more("jobs: 5", 1, "jobs", "It belongs under run."),
     more("budget: {trial: 5}", 10, "trial", "Or did you mean 'trials'?"),
@@ -214,7 +214,7 @@ BAD = [
     ),
     rate("{scale: 3, min: 1, max: 2}", 26, "3", SCALES, "found 3"),
     rate("{scale: , min: 1, max: 2}", 19, "scale", SCALES, "found nothing"),
-    rate("{sclae: log, min: 1, max: 2}", 19, "sclae", "Did you mean 'scale'? Known: max, min, sca"),
+    rate("{sclae: log, min: 1, max: 2}", 19, "sclae", "Did you mean 'scale'? Known: max, min, rep"),
     params("learnig_rate: 0.1", place="4:3", token="learnig_rate", says=("mean 'learning_rate'?",)),
     params(
         "learning-rate: 0.1", place="4:3", token="learning-rate", says=("mean 'learning_rate'?",)
@@ -493,7 +493,7 @@ BAD = [
     more("trial: {repeats: 2.5}", 18, "2.5", "a whole number from 1 to 100, found 2.5"),
     more("trial: {repeats: three}", 18, "three", "from 1 to 100, found 'three' (text)"),
     more("trial: {repeats: 10000}", 18, "10000", "from 1 to 100, found 10000"),
-    more("trial: {repeat: 3}", 9, "repeat", "Did you mean 'repeats'?"),
+    more("trial: {repeat: 3}", 9, "repeat", "did you mean 'repeats'?"),
     more("trial: {seed: 4294967296}", 15, "4294967296", "at least 0 and below 4294967296"),
     more(
         "run: {jobs: 0}", 13, "0", "run.jobs must be a whole number from 1 to 10000 or -1, found 0"
