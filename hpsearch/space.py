@@ -72,7 +72,7 @@ class Choice:
             if min(self.weights) < 0 or not 0 < total < math.inf:
                 raise ValueError("weights must not be negative, and not all 0")
 
-    @property
+    @cached_property
     def _edges(self) -> Array:
         """The upper ends of the options' shares of [0, 1]; shape (options,)."""
         weights = np.asarray(self.weights or [1.0] * len(self.options), dtype=np.float64)
@@ -80,13 +80,21 @@ class Choice:
 
     def from_unit(self, u: Array) -> npt.NDArray[Any]:
         """Map u in [0, 1], of any shape, to options (an object array)."""
+        index = np.minimum(self._edges.searchsorted(u, side="right"), self._last)
+        drawn: npt.NDArray[Any] = self._array[np.atleast_1d(index)].reshape(np.shape(index))
+        return drawn
+
+    @cached_property
+    def _last(self) -> int:
+        """The last option that can be drawn."""
         weights = self.weights or (1.0,) * len(self.options)
-        last = max(i for i, weight in enumerate(weights) if weight > 0)
-        index = np.minimum(np.searchsorted(self._edges, u, side="right"), last)
+        return max(i for i, weight in enumerate(weights) if weight > 0)
+
+    @cached_property
+    def _array(self) -> npt.NDArray[Any]:
         options = np.empty(len(self.options), dtype=object)
         options[:] = self.options  # element by element: an option may itself be a tuple
-        drawn: npt.NDArray[Any] = options[np.atleast_1d(index)].reshape(np.shape(index))
-        return drawn
+        return options
 
     def to_unit(self, value: Any) -> float:
         """Map an option to the middle of its share."""
