@@ -32,13 +32,29 @@ class Ending:
     best: Result | None = None
     """The best of the judged trials."""
     failed_in_a_row: list[Result] = field(default_factory=list)
+    _leading: tuple[float, int] | None = None
+    """Cost and number of the best of all trials, judged or not."""
     _waiting: dict[int, Result] = field(default_factory=dict)
 
     def add(self, result: Result) -> None:
         """Take one more result."""
         self._waiting[result.trial] = result
+        standing = cost(result, self.goal), result.trial
+        if result.score is not None and (self._leading is None or standing < self._leading):
+            self._leading = standing
         while self.reason is None and self.counted in self._waiting:
             self._judge(self._waiting.pop(self.counted))
+
+    @property
+    def horizon(self) -> int | None:
+        """The last trial that is needed as far as is known; a better score moves it. None: no end.
+
+        While one trial takes long, others would else go on far beyond where patience ends the
+        search.
+        """
+        if self.patience is None:
+            return None
+        return self.patience + (-1 if self._leading is None else self._leading[1])
 
     def _judge(self, result: Result) -> None:
         self.counted += 1

@@ -105,7 +105,7 @@ def family_table(members: Sequence[Member]) -> Table:
         Column("trials"),
         Column("best_trial"),
         Column("best_score", text),
-        Column("gain", "{:+.4g}".format),
+        Column("gain", lambda gain: ("-" if gain < 0 else "+") + text(abs(gain))),
     )
     return Table(columns, tuple(rows))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.config import Config, allowed, refined_yaml
-from hpsearch.config.definitions import DEFAULT_TRIALS
+from hpsearch.config.definitions import DEFAULT_TRIALS, MOST_REPEATS
 from hpsearch.errors import UserError
 from hpsearch.runs import counted
 from hpsearch.space import Choice
@@ -57,7 +57,7 @@ def refined(
     if len(complete) < FEWEST:
         raise UserError(
             f"the run {config.name} has {len(complete)} complete trials of {len(results)}, and a "
-            f"refinement needs at least {FEWEST}; raise budget.trials and run it again"
+            f"refinement needs at least {FEWEST}; raise its budget and run it again"
         )
     if method is not None and method != config.method:
         strategy = _with_points(config, trials) if method == "grid" else STRATEGIES[method]()
@@ -66,7 +66,11 @@ def refined(
 
     bounds = config.space.reach()
 
+    counters = {words["repeat"] for words in config.space.words.values() if "repeat" in words}
+
     def may_be(parameter: str, value: Any) -> bool:
+        if parameter in counters and not 0 <= value <= MOST_REPEATS:
+            return False
         if not allowed(config, parameter, value):
             return False
         return not any(config.objective.problems({**bounds, parameter: (value,)}))

@@ -318,6 +318,9 @@ class _Loop:
         while limit is None or self.next < limit:
             if self.halt.is_set() or self.ended or self.again:
                 return  # a lost trial runs first: nothing after it counts before it is known
+            horizon = self.ending.horizon
+            if horizon is not None and self.next > horizon:
+                return  # whether it is needed shows when the running ones have finished
             if self.failed_in_a_row >= self.config.budget.failures:
                 return  # a broken objective fails fast, while the first trial may still start
             number = self.next

@@ -243,6 +243,18 @@ class Space:
         """Map a point of the unit cube to a setting, as plain Python values."""
         pairs = zip(self.axes.items(), point, strict=True)
         values = {name: axis.from_unit(np.asarray(u)).item() for (name, axis), u in pairs}
+        return self._present(values)
+
+    def settings_at(self, points: Array) -> Iterator[Params]:
+        """Yield the setting at each of many points: (count, axes), faster than one by one."""
+        columns = [
+            axis.from_unit(points[:, i]).tolist() for i, axis in enumerate(self.axes.values())
+        ]
+        for row in zip(*columns, strict=True):
+            yield self._present(dict(zip(self.axes, row, strict=True)))
+
+    def _present(self, values: Params) -> Params:
+        """Leave out the parameters that are not there, given the values of all."""
         if not self.clauses:
             return values
         everything = {**self.constants, **values}

@@ -65,3 +65,15 @@ def test_maximizing_turns_the_sign() -> None:
     assert ending.reason is None
     assert ending.best is not None
     assert ending.best.trial == 2
+
+
+def test_patience_needs_no_trial_beyond_the_best_known_one_and_its_patience() -> None:
+    ending = Ending("minimize", None, 5, 10)
+    assert ending.horizon == 4
+    ending.add(result(7, 0.5))
+    assert ending.horizon == 12
+    ending.add(result(3, 0.5))
+    assert ending.horizon == 8
+    ending.add(result(9, 0.7))
+    assert ending.horizon == 8
+    assert Ending("minimize", 9, None, 10).horizon is None

@@ -790,3 +790,36 @@ def test_the_strategy_of_the_page_works(tmp_path: Path) -> None:
     path = own(tmp_path, code, ", step: 0.2")
     results = searched(load_config(path).strategy, Space({"a": AXES["rate"]}), 40)
     assert min(bowl(0, result.unit) for result in results) < 1e-2
+
+
+@pytest.mark.parametrize("method", [{"rounds": 3}, {"lag": 40}, {"rounds": 2, "start": "random"}])
+def test_zoom_begins_before_anything_is_known(method: dict[str, Any]) -> None:
+    zoom = Zoom(**method)
+    history = History("minimize", 0, 60)
+    for number in range(12):
+        suggestion = zoom.suggest(SPACE, history, number, stream(0, "suggest", number))
+        assert suggestion is not None
+        history.name(number, SPACE.params(suggestion.point))
+
+
+def test_zoom_tries_no_setting_twice_also_where_it_looks_over_the_whole_space() -> None:
+    space = Space(
+        {
+            "a": Integer(Linear(1, 10), "linear"),
+            "b": Integer(Linear(1, 10), "linear"),
+            "o": Choice(("p", "q")),
+        }
+    )
+    for seed in range(3):
+        history, seen = History("minimize", seed), set()
+        for number in range(200):
+            suggestion = Zoom(lag=1).suggest(
+                space, history, number, stream(seed, "suggest", number)
+            )
+            assert suggestion is not None
+            params = space.params(suggestion.point)
+            assert repr(params) not in seen
+            seen.add(repr(params))
+            history.name(number, params)
+            score = (params["a"] - 7) ** 2 + (params["b"] - 3) ** 2 + (params["o"] == "p")
+            history.add(Result(number, "complete", params, suggestion.point, 0, None, float(score)))

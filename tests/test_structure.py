@@ -289,7 +289,7 @@ MISTAKES = {
     ),
     LAYERS + "  beta2: {min: 0.9, max: 0.99, when: {hidden_units: 4}}\n"
     "  hidden_units: {type: int, min: 4, max: 9, repeat: layers}\n": ("5:", "hidden_units_1"),
-    LAYERS + "constraints: ['layers < 1']\n": ("5:", "no setting satisfies", "3 were tried"),
+    LAYERS + "constraints: ['layers < 1']\n": ("5:", "no setting satisfies", "none of 3"),
     LAYERS + "constraints: ['layers < 2', 'layers > 1']\n": ("5:", "together"),
     LAYERS + "constraints: ['layrs < 2']\n": ("5:", "'layers'", "character 1"),
     LAYERS + "constraints: ['layers / 0 < 2']\n": ("5:", "zero"),
@@ -321,3 +321,43 @@ def test_a_condition_that_a_constant_forbids_is_a_trap(command: Command, tmp_pat
     shown = command("preview", "trap.yaml")
     assert shown.returncode == 0
     assert "beta2: no trial has it: optimizer is momentum" in shown.stdout
+
+
+def test_a_counter_is_not_widened_beyond_what_can_be_counted(
+    command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "score.py").write_text("def score(x, layers, units=()):\n    return layers + x\n")
+    (tmp_path / "own.yaml").write_text(
+        "objective: {python: 'score.py:score'}\n"
+        "metric: {name: cost, goal: minimize}\n"
+        "parameters:\n"
+        "  x: {min: 0, max: 1}\n"
+        "  layers: {type: int, min: 0, max: 2}\n"
+        "  units: {type: int, min: 4, max: 64, repeat: layers}\n"
+        "budget: {trials: 20}\n"
+    )
+    assert command("run", "own.yaml", "-q").returncode == 0
+    outcome = command("refine", "-q")
+    assert outcome.returncode == 0, outcome.stderr
+
+
+RARE = {
+    "x + y > 1.99999": "hardly any setting satisfies constraints[0]",
+    "x + y > 3": "hardly any setting satisfies constraints[0]",
+}
+
+
+@pytest.mark.parametrize("constraint", RARE)
+def test_a_constraint_that_only_a_corner_satisfies_is_refused_before_anything_is_written(
+    constraint: str, command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "own.yaml").write_text(
+        "objective: {command: 'echo {x} {y}'}\n"
+        "metric: {name: cost, goal: minimize}\n"
+        "parameters:\n  x: {min: 0, max: 1}\n  y: {min: 0, max: 1}\n"
+        f"constraints: ['{constraint}']\n"
+    )
+    outcome = command("run", "own.yaml")
+    assert outcome.returncode == 2
+    assert outcome.stderr.startswith(f"own.yaml:6:15: {RARE[constraint]}")
+    assert not (tmp_path / "runs").exists()

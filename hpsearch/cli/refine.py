@@ -89,6 +89,8 @@ def refine(
         config = narrowed(_checked(new_name))
     else:
         config = next(each for each in map(narrowed, _names(folder.name)) if _fits(each, runs))
+    if method == "grid" and config.size and config.budget.trials:
+        _check_fits(config.size, config.budget.trials)
     text = config.document.raw.decode()
     if write:
         _write(write, text)
@@ -100,6 +102,17 @@ def refine(
     if not quiet and not target.exists():
         click.echo(text)
     run_search(config, target, jobs, quiet=quiet)
+
+
+def _check_fits(size: int, trials: int) -> None:
+    """Refuse to begin a grid that the budget would cut short, which tries one corner only."""
+    from hpsearch.errors import UserError
+
+    if size > trials:
+        raise UserError(
+            f"a grid of the narrowed space has {size:,} settings, more than {trials:,} trials\n"
+            f"Give --trials {size}, or take --method sobol, which spreads any number of trials."
+        )
 
 
 def _names(parent: str) -> Iterator[str]:

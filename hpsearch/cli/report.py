@@ -60,6 +60,8 @@ def report(
     from hpsearch.store import find_run
 
     folders = [find_run(runs, each) for each in dict.fromkeys(names) or (None,)]
+    if lineage and rounds:
+        raise click.UsageError("--lineage and --rounds are two reports: choose one")
     if lineage:
         _show_lineage(folders, name)
         return

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
-from hpsearch.config.definitions import Range, Values
+from hpsearch.config.definitions import MOST_REPEATS, Range, Values
 from hpsearch.config.reading import Sections, found, key_path, one_of, section_schema, short
 from hpsearch.config.structure import build_space
 from hpsearch.scales import ALIASES, REFUSED, SCALES, Integer, Real
@@ -77,12 +77,33 @@ def _entries(sections: Sections, settings: Settings) -> tuple[dict[str, Axis], P
                 f"A constant is written without it: {name}: {short(value['value'])}",
                 at_key=True,
             )
-        elif "values" in value or "weights" in value:
+        elif _has_structure(sections, place, value) and ("values" in value or "weights" in value):
             _refuse_mixture(sections, place, value)
             axes[name] = _choice(sections, settings, place, name)
         else:
             axes[name] = _range(sections, settings, place, name)
     return axes, constants
+
+
+def _has_structure(sections: Sections, place: Place, given: Mapping[str, Any]) -> bool:
+    """Check the keys `repeat` and `when`, as far as they can be wrong by themselves."""
+    if "repeat" in given:
+        repeat = given["repeat"]
+        whole = isinstance(repeat, int) and not isinstance(repeat, bool)
+        if not (isinstance(repeat, str) or (whole and 1 <= repeat <= MOST_REPEATS)):
+            raise sections.document.error(
+                (*place, "repeat"),
+                f"{key_path((*place, 'repeat'))} must be a whole number from 1 to {MOST_REPEATS}, "
+                f"or the name of a parameter that counts, found {found(repeat)}",
+            )
+    if "when" in given and not (isinstance(given["when"], dict) and given["when"]):
+        raise sections.document.error(
+            (*place, "when"),
+            f"{key_path((*place, 'when'))} must name a parameter and its value, "
+            f"found {'nothing in it' if given['when'] == {} else found(given['when'])}",
+            "Example: when: {optimizer: adam}",
+        )
+    return True
 
 
 def _takes_list(settings: type, name: str) -> bool:

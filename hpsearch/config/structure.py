@@ -12,7 +12,7 @@ from hpsearch.config.definitions import MOST_REPEATS
 from hpsearch.config.reading import Sections, found, key_path, one_of, short
 from hpsearch.errors import nearest
 from hpsearch.expressions import Expression, ExpressionError
-from hpsearch.scales import Integer, Real
+from hpsearch.scales import Array, Integer, Real
 from hpsearch.space import (
     COUNTED,
     Among,
@@ -32,8 +32,8 @@ CORNERS = 256
 """Corners of the space at which each constraint is tried."""
 TRIED = 20_000
 """Draws after which constraints that none of them satisfied are refused."""
-LOOKED_AT = 200
-"""Draws at which each constraint is tried, however early one satisfies all."""
+BLOCK = 500
+"""Draws at a time: at so many each constraint is tried, however early one satisfies all."""
 
 
 def build_space(sections: Sections, entries: Mapping[str, Axis], constants: Params) -> Space:
@@ -102,7 +102,11 @@ def _repeats(
     axis = entries.get(repeat)
     can_be = (constants[repeat],) if axis is None else tuple(ends(axis))
     whole = all(isinstance(each, int) and not isinstance(each, bool) for each in can_be)
-    if isinstance(axis, Real) or not whole or repeat == name:
+    if repeat == name:
+        raise sections.document.error(
+            place, f"{label} names {name} itself", "Name the parameter that counts its repeats."
+        )
+    if isinstance(axis, Real) or not whole:
         raise sections.document.error(
             place,
             f"{label} must name a parameter of whole numbers, and {repeat} is none",
@@ -236,38 +240,48 @@ def _constrained(sections: Sections, space: Space) -> Space:
 
 def _wrong(sections: Sections, place: Place, error: ExpressionError) -> Exception:
     where = f", at character {error.column}" if error.column else ""
-    return sections.document.error(place, f"{key_path(place)}{where}: {error}", error.hint)
+    hint = error.hint or "A constraint compares parameters, such as: layers * units <= 300."
+    return sections.document.error(place, f"{key_path(place)}{where}: {error}", hint)
 
 
 def _try_out(sections: Sections, space: Space) -> None:
     """Refuse constraints that fail somewhere in the space, or that nothing satisfies.
 
-    Few settings are all tried; of many, the corners of what a constraint names, and draws.
+    Few settings are all tried; of many, the corners of what a constraint names, and draws, one of
+    which must satisfy all: trials are drawn in the same way.
     """
-    satisfied = [0] * len(space.constraints)
-    looked = all_hold = 0
-    for looked, point in enumerate(_points(space), start=1):
-        values = space.named(space.params(point))
-        holds = [
+
+    def hold(params: Params) -> list[bool]:
+        values = space.named(params)
+        return [
             _holds(sections, ("constraints", index), each, values)
             for index, each in enumerate(space.constraints)
         ]
-        satisfied = [count + each for count, each in zip(satisfied, holds, strict=True)]
-        all_hold += all(holds)
-        if all_hold and looked >= LOOKED_AT + CORNERS:
-            break
-    if all_hold:
-        return
+
+    satisfied, looked = [0] * len(space.constraints), 0
+    for point in _corners(space):
+        hold(space.params(point))
+    for block in _blocks(space):
+        all_hold = False
+        for params in space.settings_at(block):
+            holds = hold(params)
+            satisfied = [count + each for count, each in zip(satisfied, holds, strict=True)]
+            all_hold = all_hold or all(holds)
+            looked += 1
+        if all_hold:
+            return
     never = [index for index, count in enumerate(satisfied) if not count]
     place: Place = ("constraints", never[0]) if never else ("constraints",)
-    what = (
-        f"no setting satisfies {key_path(place)}: {short(space.constraints[never[0]].text)}"
+    few = looked == TRIED
+    what = f"{'hardly any' if few else 'no'} setting satisfies "
+    what += (
+        f"{key_path(place)}: {short(space.constraints[never[0]].text)}"
         if never
-        else "no setting satisfies all constraints together"
+        else "all constraints together"
     )
     raise sections.document.error(
         place,
-        f"{what} ({looked:,} were tried)",
+        f"{what} (none of {looked:,} that were tried)",
         "Loosen it, or move the ranges of the parameters that it names.",
     )
 
@@ -279,12 +293,8 @@ def _holds(sections: Sections, place: Place, constraint: Expression, values: Par
         raise _wrong(sections, place, error) from None
 
 
-def _points(space: Space) -> Iterator[Point]:
-    """Yield where constraints are tried."""
-    if Space(space.axes).settings() <= COUNTED:
-        values = ([axis.to_unit(v) for v in values_within(axis)] for axis in space.axes.values())
-        yield from itertools.product(*values)
-        return
+def _corners(space: Space) -> Iterator[Point]:
+    """Yield points at which what a constraint names is at the ends of its axes."""
     named = {
         part
         for each in space.constraints
@@ -293,6 +303,15 @@ def _points(space: Space) -> Iterator[Point]:
     }
     ends_of_named = ((0.0, 1.0) if name in named else (0.5,) for name in space.axes)
     yield from itertools.islice(itertools.product(*ends_of_named), CORNERS)
-    anywhere, rng = Space(space.axes), np.random.default_rng(0)
-    for _ in range(TRIED):
-        yield anywhere.draw(rng)
+
+
+def _blocks(space: Space) -> Iterator[Array]:
+    """Yield points, (count, axes): of every setting where there are few, else draws."""
+    axes = space.axes.values()
+    if Space(space.axes).settings() <= COUNTED:
+        values = ([axis.to_unit(value) for value in values_within(axis)] for axis in axes)
+        yield np.array([*itertools.product(*values)], np.float64).reshape(-1, len(axes))
+        return
+    rng = np.random.default_rng(0)
+    for _ in range(TRIED // BLOCK):
+        yield rng.random((BLOCK, len(axes)))

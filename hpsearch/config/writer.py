@@ -79,7 +79,8 @@ def refined_yaml(
     title = (
         f"# The region around the best trials of the run {config.name}: {numbers}.\n"
         "# Each bound says what it was, what it is now, and why.\n"
-        "# The data are split as in the parent run; the seed is new, so the trials are.\n"
+        + ("# The data are split as in the parent run; t" if config.data else "# T")
+        + "he seed is new, so the trials are.\n"
     )
     if isinstance(config.strategy, Grid):
         left = [axis_name for axis_name, new in zoomed.items() if new.axis is not None]

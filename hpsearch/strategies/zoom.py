@@ -27,7 +27,7 @@ from hpsearch.strategies.lattice import (
     tick_count,
     ticks,
 )
-from hpsearch.strategies.sobol import sobol_point
+from hpsearch.strategies.sobol import Sobol, sobol_point
 from hpsearch.trial import Result
 
 if TYPE_CHECKING:
@@ -52,6 +52,9 @@ REDRAWS = 8
 """A step beyond an end is drawn again so often, which leaves no heap of trials at the ends."""
 ANY_OPTION = 0.1
 """The share of steps in which a choice is drawn afresh."""
+
+LAG = 4
+"""rounds: auto. How many trials may run at once."""
 
 REACH = 1.0
 """rounds: N. A box reaches this many spreads of the best few trials from the best, each way."""
@@ -80,7 +83,7 @@ class Zoom:
     )
     lag: Annotated[int, Interval(ge=1, le=10_000)] = doc(
         "for rounds: auto, how many trials may run at once: a trial sees those up to lag before it",
-        default=4,
+        default=LAG,
     )
     start: Annotated[str, OneOf(("sobol", "random"))] = doc(
         "how the whole space is looked over first", default="sobol"
@@ -119,6 +122,8 @@ class Zoom:
 
     def problems(self, space: Space, trials: int | None) -> Iterator[Problem]:
         """Yield rounds that the budget has no room for, and keys that belong to another form."""
+        if self.start == "sobol":
+            yield from Sobol().problems(space, trials)
         if self.rounds == "auto":
             for key in ("finish", "points"):
                 if getattr(self, key) is not None:
@@ -129,6 +134,12 @@ class Zoom:
                     )
             return
         assert isinstance(self.rounds, int)
+        if self.lag != LAG:
+            yield Problem(
+                "method.lag is for rounds: auto; in rounds as many trials run at once as one has",
+                "Remove it.",
+                ("lag",),
+            )
         if trials is None:
             yield Problem(
                 f"rounds: {self.rounds} needs a number of trials, which the rounds share",
@@ -164,7 +175,11 @@ class Zoom:
         self, space: Space, history: History, number: int, rng: np.random.Generator
     ) -> Point:
         if self.start == "sobol":
-            return sobol_point(space, history, number, rng)
+            point = sobol_point(space, history, number, rng)
+            if math.isinf(history.once("settings", space.settings)):
+                return point
+            if not history.tried(space.params(point), number):
+                return point
         return fresh(space, history, number, rng)
 
     def _in_rounds(
@@ -240,10 +255,12 @@ def _best_few(space: Space, history: History, top: int, count: int) -> list[Resu
     from for ever; the mean with its neighbours tells. One without a score is as bad as the median.
     """
     best = history.best(CANDIDATES, count)
+    if len(best) < CANDIDATES:
+        return best[:top]
     table = history.table(count, partial(_place, space))
     latest = table[max(0, count - POOL) :]
     costs = latest[:, 0]
-    if len(best) < CANDIDATES or not np.isfinite(costs).any():
+    if not np.isfinite(costs).any():
         return best[:top]
     costs = np.minimum(costs, np.median(costs[np.isfinite(costs)]))
     candidates = table[[result.trial for result in best]]
@@ -347,15 +364,19 @@ class Side:
 def _box(space: Space, best: Sequence[Result]) -> dict[str, Side]:
     """Return what to draw from on each axis: around the best, as far as the best few spread."""
     return {
-        name: _side(axis, place, [result for result in best if name in result.params], name)
+        name: _side(
+            axis, place, [result for result in best if name in result.params], name, not best
+        )
         for place, (name, axis) in enumerate(space.axes.items())
     }
 
 
-def _side(axis: Axis, place: int, best: Sequence[Result], name: str) -> Side:
+def _side(axis: Axis, place: int, best: Sequence[Result], name: str, first: bool) -> Side:
     listed = ", ".join(str(result.trial) for result in best)
     if len(best) < FEWEST:
         why = "the whole range: no two of the best trials so far have it"
+        if first:
+            why = "the whole range: it is the first round"
         if not isinstance(axis, Choice):
             return Side(axis, 0.0, 1.0, None, {"min": why, "max": why})
         drawn = ticks(axis)
