@@ -48,8 +48,9 @@ NARROWEST, WIDEST = 0.005, 0.3
 """The width of a step, in units of the range; early on it is 1 / trial number at least."""
 DEGREES = 3
 """Steps have Student's distribution of so many degrees: mostly small, now and then a wide one."""
-REDRAWS = 8
-"""A step beyond an end is drawn again so often, which leaves no heap of trials at the ends."""
+AT_END, REDRAWS = 0.2, 8
+"""Of the steps beyond an end so many go to it; others are drawn again, so often: all at the end
+would be a heap of trials there."""
 ANY_OPTION = 0.1
 """The share of steps in which a choice is drawn afresh."""
 
@@ -255,18 +256,22 @@ def _best_few(space: Space, history: History, top: int, count: int) -> list[Resu
     from for ever; the mean with its neighbours tells. One without a score is as bad as the median.
     """
     best = history.best(CANDIDATES, count)
-    if len(best) < CANDIDATES:
+    if len(best) < CANDIDATES or not space.axes:
         return best[:top]
     table = history.table(count, partial(_place, space))
     latest = table[max(0, count - POOL) :]
-    costs = latest[:, 0]
-    if not np.isfinite(costs).any():
+    known = np.sort(latest[np.isfinite(latest[:, 0]), 0])
+    if not len(known):
         return best[:top]
-    costs = np.minimum(costs, np.median(costs[np.isfinite(costs)]))
+    costs = np.minimum(latest[:, 0], known[len(known) // 2])
     candidates = table[[result.trial for result in best]]
-    width = np.clip(candidates[:top, 1:].std(axis=0), NEAR, WIDEST)
-    apart = (((candidates[:, None, 1:] - latest[:, 1:]) / width) ** 2).mean(axis=2)
-    weights = np.exp(-2 * apart)
+    around = candidates[:top, 1:] - candidates[:top, 1:].sum(axis=0) / top
+    width = np.sqrt(np.einsum("ij,ij->j", around, around) / top)
+    width = np.minimum(np.maximum(width, NEAR), WIDEST)
+    scaled = np.sqrt(2 / len(width)) / width
+    away = candidates[:, None, 1:] * scaled - latest[:, 1:] * scaled
+    apart = np.einsum("ijk,ijk->ij", away, away)  # a mean over few axes is slow
+    weights = np.exp(-apart)
     weights[apart < 1e-9] = 0  # itself counts once, with its own cost
     judged = (candidates[:, 0] + (weights * costs).sum(axis=1)) / (1 + weights.sum(axis=1))
     return [best[i] for i in np.argsort(judged, kind="stable")[:top]]
@@ -316,7 +321,7 @@ class _Step:
         """Draw a coordinate around another one."""
         for _ in range(REDRAWS):
             near = unit + width * float(self._rng.standard_t(DEGREES))
-            if 0 <= near <= 1:
+            if 0 <= near <= 1 or self._rng.random() < AT_END:
                 break
         return min(max(near, 0.0), 1.0)
 
