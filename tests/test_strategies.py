@@ -655,7 +655,9 @@ def test_a_strategy_that_has_nothing_left_ends_the_search(command: Command, tmp_
     )
     done = command("run", "s.yaml")
     assert done.returncode == 0, done.stderr
-    assert "5 trials, scored by loss (minimize), as the strategy had nothing left" in done.stderr
+    assert (
+        "5 trials, scored by loss (minimize), ended as there was nothing left to try" in done.stderr
+    )
 
 
 BAD_OWN = [

@@ -193,9 +193,7 @@ class Zoom:
         start = starts[which]
         if not history.known(start):
             return None
-        box = history.once(
-            ("box", which), lambda: _box(space, _best_few(space, history, self.top, start))
-        )
+        box = history.once(("box", which), lambda: _box(space, history.best(self.top, start)))
         note = None
         if number == start:
             sides = {name: side.note() for name, side in box.items()}
