@@ -77,15 +77,17 @@ def _entries(sections: Sections, settings: Settings) -> tuple[dict[str, Axis], P
                 f"A constant is written without it: {name}: {short(value['value'])}",
                 at_key=True,
             )
-        elif _has_structure(sections, place, value) and ("values" in value or "weights" in value):
-            _refuse_mixture(sections, place, value)
-            axes[name] = _choice(sections, settings, place, name)
         else:
-            axes[name] = _range(sections, settings, place, name)
+            _check_structure(sections, place, value)
+            if "values" in value or "weights" in value:
+                _refuse_mixture(sections, place, value)
+                axes[name] = _choice(sections, settings, place, name)
+            else:
+                axes[name] = _range(sections, settings, place, name)
     return axes, constants
 
 
-def _has_structure(sections: Sections, place: Place, given: Mapping[str, Any]) -> bool:
+def _check_structure(sections: Sections, place: Place, given: Mapping[str, Any]) -> None:
     """Check the keys `repeat` and `when`, as far as they can be wrong by themselves."""
     if "repeat" in given:
         repeat = given["repeat"]
@@ -103,7 +105,6 @@ def _has_structure(sections: Sections, place: Place, given: Mapping[str, Any]) -
             f"found {'nothing in it' if given['when'] == {} else found(given['when'])}",
             "Example: when: {optimizer: adam}",
         )
-    return True
 
 
 def _takes_list(settings: type, name: str) -> bool:
