@@ -18,6 +18,19 @@ class StrategyError(UserError):
     """The strategy cannot go on: its text says why, and a second line what to do."""
 
 
+class Stage(NamedTuple):
+    """How far a trial is trained in one step of the search, where it need not be to the end."""
+
+    until: int
+    """Epochs after which the step ends."""
+    rung: int
+    """Which rung that is, counted from 0; trials of different rungs are never compared."""
+    start: int = 0
+    """Epochs that earlier steps have trained it for."""
+    trial: int | None = None
+    """The earlier trial that goes on; None for a new one."""
+
+
 class Suggestion(NamedTuple):
     """The next setting to try."""
 
@@ -25,6 +38,8 @@ class Suggestion(NamedTuple):
     """A point of the unit cube, one coordinate per varied parameter."""
     note: dict[str, Any] | None = None
     """How the strategy came to it, as plain data; the record keeps it with the trial."""
+    stage: Stage | None = None
+    """How far to train, and which trial goes on; None for a new one that is trained to the end."""
 
 
 class Problem(NamedTuple):
