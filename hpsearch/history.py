@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from hpsearch.seeds import stream
 from hpsearch.trial import Params, Result, cost
+
+if TYPE_CHECKING:
+    from hpsearch.space import Point
 
 T = TypeVar("T")
 Array = npt.NDArray[np.float64]
@@ -34,6 +37,7 @@ class History:
         self.goal, self.seed, self.trials = goal, seed, trials
         self._results: dict[int, Result] = {}
         self._named: set[int] = set()
+        self._points: dict[int, Point] = {}
         self._first: dict[str, int] = {}  # a setting -> the lowest trial that has it
         self._known = 0
         self._order: list[tuple[float, int]] = []  # the complete ones of the first _sorted trials
@@ -46,11 +50,16 @@ class History:
         """Take the result of a trial."""
         self._results[result.trial] = result
         if result.trial not in self._named:  # of an earlier command
-            self.name(result.trial, result.params)
+            self.name(result.trial, result.params, result.unit)
 
-    def name(self, number: int, params: Params) -> None:
-        """Take the setting of a trial that is going to run."""
+    def name(self, number: int, params: Params, point: Point | None = None) -> None:
+        """Take the setting of a trial that is going to run.
+
+        point: Where it is, for the strategies that ask for `points`.
+        """
         self._named.add(number)
+        if point is not None:
+            self._points[number] = point
         key = repr(params)
         self._first[key] = min(number, self._first.get(key, number))
 
@@ -82,6 +91,24 @@ class History:
             if number < count:
                 found.append(self._results[number])
         return found
+
+    def results(self, count: int) -> list[Result]:
+        """Return the trials 0 .. count - 1 by number, those without a score too.
+
+        Raises:
+            ValueError: one of these trials has not finished; `known` tells.
+        """
+        if not self.known(count):
+            raise ValueError(f"results({count}) needs the first {count} trials: ask known first")
+        return [self._results[number] for number in range(count)]
+
+    def points(self, start: int, stop: int) -> list[Point]:
+        """Return the points of the trials start .. stop - 1, finished or not.
+
+        Raises:
+            KeyError: one of them was not named yet.
+        """
+        return [self._points[number] for number in range(start, stop)]
 
     def table(self, count: int, place: Callable[[Result], Sequence[float]]) -> Array:
         """Return a row for each of the trials 0 .. count - 1: its cost, then where `place` puts it.

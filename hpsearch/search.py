@@ -84,7 +84,7 @@ def suggest(config: Config, history: History, number: int) -> Trial | None:
     if suggestion is None:
         return None
     params = config.space.params(suggestion.point)
-    history.name(number, params)
+    history.name(number, params, suggestion.point)
     seed = config.training_seed(number)
     return Trial(number, params, suggestion.point, seed, suggestion.note)
 

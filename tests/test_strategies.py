@@ -123,7 +123,7 @@ def searched(
             if suggestion is None:
                 break
             params, point = space.params(suggestion.point), suggestion.point
-            history.name(number, params)
+            history.name(number, params, point)
             value = score(number, point)
             status = "failed" if value is None else "complete"
             running.append(
@@ -822,6 +822,6 @@ def test_zoom_tries_no_setting_twice_also_where_it_looks_over_the_whole_space() 
             params = space.params(suggestion.point)
             assert repr(params) not in seen
             seen.add(repr(params))
-            history.name(number, params)
+            history.name(number, params, suggestion.point)
             score = (params["a"] - 7) ** 2 + (params["b"] - 3) ** 2 + (params["o"] == "p")
             history.add(Result(number, "complete", params, suggestion.point, 0, None, float(score)))
