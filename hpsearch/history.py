@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from hpsearch.seeds import stream
 from hpsearch.trial import Params, Result, Trial, cost, trial_of
+
+if TYPE_CHECKING:
+    from hpsearch.space import Point
 
 T = TypeVar("T")
 Array = npt.NDArray[np.float64]
@@ -101,6 +104,24 @@ class History:
             if number < count:
                 found.append(self._results[number])
         return found
+
+    def results(self, count: int) -> list[Result]:
+        """Return the trials 0 .. count - 1 by number, those without a score too.
+
+        Raises:
+            ValueError: one of these trials has not finished; `known` tells.
+        """
+        if not self.known(count):
+            raise ValueError(f"results({count}) needs the first {count} trials: ask known first")
+        return [self._results[number] for number in range(count)]
+
+    def points(self, start: int, stop: int) -> list[Point]:
+        """Return the points of the trials start .. stop - 1, finished or not.
+
+        Raises:
+            KeyError: one of them was not named yet.
+        """
+        return [self._named[number].unit for number in range(start, stop)]
 
     def table(self, count: int, place: Callable[[Result], Sequence[float]]) -> Array:
         """Return a row for each of the trials 0 .. count - 1: its cost, then where `place` puts it.

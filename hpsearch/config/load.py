@@ -217,7 +217,10 @@ def build_config(
     method, strategy = _strategy(sections, folder)
     epochs = _fixed_epochs(objective, space)
     if isinstance(strategy, Halving):
-        strategy = _with_rungs(document, strategy, epochs, objective, space)
+        if epochs is None and isinstance(objective, Command | PythonFunction):
+            epochs = strategy.max
+            objective = replace(objective, budget=epochs)
+        strategy = _with_rungs(document, strategy, epochs)
     _check_epochs(document, read["budget"], strategy, epochs, objective, space)
     if with_data or not isinstance(strategy, Own):  # whose file may be gone
         for problem in strategy.problems(space, read["budget"].limit):
@@ -423,14 +426,13 @@ def _fixed_epochs(objective: Objective, space: Space) -> int | None:
     return None if "epochs" in space.entries and objective.SETTINGS else objective.epochs({})
 
 
-def _with_rungs(
-    document: Document, halving: Halving, epochs: int | None, objective: Objective, space: Space
-) -> Halving:
+def _with_rungs(document: Document, halving: Halving, epochs: int | None) -> Halving:
     """Return the strategy with the epochs of a whole training, which the objective has."""
     place: Place = ("method",)
-    if epochs is None and objective.SETTINGS:
+    varied = ("parameters", "epochs")
+    if epochs is None and varied in document.values:
         raise document.error(
-            ("parameters", "epochs"),
+            varied,
             "epochs cannot vary under halving, which decides how long each trial is trained",
             "Make it a constant: objective: {trainer: mlp, epochs: 30}",
             at_key=True,

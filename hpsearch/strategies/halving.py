@@ -12,26 +12,31 @@ from typing import TYPE_CHECKING, Annotated, Any
 from annotated_types import Ge, Interval
 
 from hpsearch.fields import STRICT, OneOf, doc
-from hpsearch.strategies.base import Problem, Stage, Suggestion
+from hpsearch.strategies.base import Problem, Proposer, Stage, Suggestion
 from hpsearch.strategies.random import Random
 from hpsearch.strategies.sobol import Sobol
+from hpsearch.strategies.zoom import Zoom
 from hpsearch.trial import Result, cost
 
 if TYPE_CHECKING:
     import numpy as np
 
     from hpsearch.history import History
-    from hpsearch.space import Space
+    from hpsearch.space import Point, Space
 
-PROPOSERS: dict[str, type[Random] | type[Sobol]] = {
+PROPOSERS: dict[str, type[Proposer]] = {
     "sobol": Sobol,
     "random": Random,
+    "zoom": Zoom,
 }
 """What may name the settings of new trials."""
 
 FIRST_RUNG = 9
 """The first rung is at a ninth of the full training: learning curves cross, and stopping much
 earlier was measured to be worse than no stopping at all."""
+
+FEWEST = 5
+"""Trials that a rung must have, and one more than parameters, before a model learns from it."""
 
 LAG = 8
 """Steps that may run at once. A step to the first rung is short, and a full training long."""
@@ -91,7 +96,9 @@ class Halving:
         goes_on = ladder.next(history, seen, number)
         if goes_on is not None or is_last:
             return goes_on
-        proposal = PROPOSERS[self.propose]().suggest(space, history, trial, rng)
+        known, pending = ladder.comparable(history, space, number)
+        proposer = PROPOSERS[self.propose]()
+        proposal = proposer.propose(space, history, trial, rng, known, pending)
         rung = self.begins_at(trial)
         return proposal._replace(stage=Stage(self.rungs()[rung], rung))
 
@@ -196,6 +203,33 @@ class _Ladder:
                     stage = Stage(self._epochs[rung + 1], rung + 1, self._epochs[rung], number)
                     return Suggestion(result.unit, None, stage)
         return None
+
+    def comparable(
+        self, history: History, space: Space, order: int
+    ) -> tuple[list[Result], list[Point]]:
+        """Return what a model may learn from: the trials of one rung, and the points of the others.
+
+        It is the highest rung that enough trials have reached; scores of several rungs are never
+        mixed. A trial that failed on its way there is known to be bad.
+        """
+        enough = max(FEWEST, len(space.axes) + 1)
+        for rung in reversed(range(len(self._epochs))):
+            groups = [group for (at, _), group in self._groups.items() if at == rung]
+            if sum(len(group.best) for group in groups) >= enough:
+                break
+        known: dict[int, Result] = {}
+        pending: dict[int, Point] = {}
+        for place in range(order):
+            step = history.named(place)
+            result = history.result(place) if place < self._read else None
+            if result is not None and (result.rung == rung or result.score is None):
+                first = known.get(result.trial)
+                known[result.trial] = result if first is None else first
+            elif step.number not in known:
+                pending[step.number] = step.unit
+        for number in known:
+            pending.pop(number, None)
+        return [known[number] for number in sorted(known)], list(pending.values())
 
     def _take(self, result: Result | None, history: History) -> None:
         assert result is not None
