@@ -31,6 +31,9 @@ PROPOSERS: dict[str, type[Proposer]] = {
 }
 """What may name the settings of new trials."""
 
+BLIND = ("sobol", "random")
+"""Those that look at no result."""
+
 FIRST_RUNG = 9
 """The first rung is at a ninth of the full training: learning curves cross, and stopping much
 earlier was measured to be worse than no stopping at all."""
@@ -96,8 +99,10 @@ class Halving:
         goes_on = ladder.next(history, seen, number)
         if goes_on is not None or is_last:
             return goes_on
-        known, pending = ladder.comparable(history, space, number)
         proposer = PROPOSERS[self.propose]()
+        known, pending = (
+            ([], []) if self.propose in BLIND else ladder.comparable(history, space, number)
+        )
         proposal = proposer.propose(space, history, trial, rng, known, pending)
         rung = self.begins_at(trial)
         return proposal._replace(stage=Stage(self.rungs()[rung], rung))
