@@ -44,6 +44,8 @@ FORMS: dict[str, dict[str, Any]] = {
     "sobol": {"name": "sobol"},
     "zoom": {"name": "zoom"},
     "zoom, one after another": {"name": "zoom", "lag": 1, "start": "random", "top": 3},
+    "bayes": {"name": "bayes"},
+    "bayes, one after another": {"name": "bayes", "lag": 1},
     "zoom in rounds": {"name": "zoom", "rounds": 4},
     "zoom to a grid": {"name": "zoom", "rounds": 3, "finish": "grid"},
 }
