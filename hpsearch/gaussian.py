@@ -90,15 +90,22 @@ def _matern(squared: Array) -> tuple[Array, Array]:
 
 def kernel(points: Array, others: Array, categories: Mask, hyper: Hyper) -> Array:
     """Return the covariance of the function's values: (n, m)."""
-    scaled = 1.0 / np.asarray(hyper.lengths)
+    scaled = math.sqrt(5.0) / np.asarray(hyper.lengths)
     numbers = ~categories
     a, b = points[:, numbers] * scaled[numbers], others[:, numbers] * scaled[numbers]
-    squared = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1) - 2.0 * (a @ b.T)
+    squared = a @ (-2.0 * b.T)
+    squared += (a * a).sum(axis=1)[:, None]
+    squared += (b * b).sum(axis=1)
     for place in np.flatnonzero(categories):
-        differ = points[:, place, None] != others[:, place]
-        squared += differ * scaled[place] ** 2
-    root = np.sqrt(np.maximum(5.0 * squared, 0.0))
-    return np.asarray(hyper.signal * (1.0 + root + root * root / 3.0) * np.exp(-root))
+        squared += (points[:, place, None] != others[:, place]) * scaled[place] ** 2
+    root = np.sqrt(np.maximum(squared, 0.0, out=squared))
+    squared /= 3.0
+    squared += root
+    squared += 1.0
+    np.exp(np.negative(root, out=root), out=root)
+    squared *= root
+    squared *= hyper.signal
+    return np.asarray(squared)
 
 
 class Evidence:

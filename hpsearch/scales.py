@@ -254,8 +254,9 @@ class Integer:
 
     def _middle(self, whole: npt.NDArray[Any]) -> Array:
         cells, below = self.scale.integers()
-        edges = np.stack([whole - 1, whole] if below else [whole, whole + 1]).astype(np.float64)
-        return np.asarray(np.mean(cells.to_unit(edges), axis=0))
+        ends = (whole - 1, whole) if below else (whole, whole + 1)
+        low, high = (cells.to_unit(end.astype(np.float64)) for end in ends)
+        return np.asarray((low + high) / 2)
 
     def text(self, value: Any) -> str:
         """Write a value for a person."""

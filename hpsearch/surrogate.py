@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from hpsearch.gaussian import Array, Evidence, Hyper, Mask, Posterior, Prior, fit
+from hpsearch.gaussian import BOUNDS, Array, Evidence, Hyper, Mask, Posterior, Prior, fit
 from hpsearch.space import Choice, Point, Space
 from hpsearch.trial import Result, cost
 
@@ -30,6 +30,14 @@ OFFSET = 4.0
 """The variance of the constant by which an earlier run's costs may differ."""
 FITTED, MODELLED = 150, 300
 """The hyperparameters are fitted to so many trials at most, the model knows so many at most."""
+SKEW = 3.0
+"""Costs are warped where the bad half is more than so many times as wide as the good half."""
+LARGEST = 1e150
+"""Costs are cut here: the square of a larger one is no number."""
+FEWEST_FREE = 5
+"""The noise is taken from repeats where they have so many degrees of freedom together."""
+
+Places = npt.NDArray[np.intp]
 
 
 def places(space: Space, points: Array) -> Array:
@@ -51,52 +59,51 @@ def categories(space: Space) -> Mask:
     return np.array([isinstance(axis, Choice) for axis in space.axes.values()], dtype=bool)
 
 
-SKEW = 3.0
-MODE = "auto"
-
-
 @dataclass(frozen=True)
 class Warp:
-    """How a cost becomes a value of the process: about 0 on average, with variance about 1."""
+    """How a cost becomes a value of the process: 0 on average, with variance 1."""
 
-    low: float
-    bend: float | None
-    """log(cost - low + bend); None for the cost itself."""
+    low: float = 0.0
+    bend: float | None = None
+    """log(cost - low + bend) is taken; None for the cost itself."""
     shift: float = 0.0
     scale: float = 1.0
 
     def __call__(self, costs: Array) -> Array:
-        """Map costs."""
-        bent = costs
-        if self.bend is not None:
-            bent = np.log(np.maximum(costs - self.low, 0) + self.bend)
-        return (bent - self.shift) / self.scale
+        """Map costs, of any shape; one below `low` is taken for it."""
+        return (self._bent(costs) - self.shift) / self.scale
+
+    def _bent(self, costs: Array) -> Array:
+        if self.bend is None:
+            return costs
+        return np.asarray(np.log(np.maximum(costs - self.low, 0.0) + self.bend))
 
     def back(self, values: Array) -> Array:
         """Map values to costs."""
         bent = values * self.scale + self.shift
         return np.asarray(bent if self.bend is None else np.exp(bent) - self.bend + self.low)
 
+    @staticmethod
+    def of(costs: Array) -> Warp:
+        """Return the map that suits some costs.
 
-def warp_of(costs: Array) -> Warp:
-    """Return the map that suits some costs."""
-    low, middle, high = np.quantile(costs, [0, 0.5, 1]).tolist()
-    bend = None
-    if MODE != "none" and high - middle > SKEW * (middle - low) and middle > low:
-        bend = middle - low
-    if MODE == "log" and middle > low:
-        bend = middle - low
-    if MODE == "purelog" and low > 0:
-        low, bend = 0.0, 1e-3 * middle
-    bent = Warp(low, bend)(costs)
-    scale = float(np.std(bent))
-    return Warp(low, bend, float(np.mean(bent)), scale if scale > 0 else 1.0)
+        Where the bad half reaches much further than the good one, a logarithm draws it in: a
+        training that diverged must not decide what a difference between two good ones is. The
+        logarithm begins where the good half's width is 1 unit, so that half keeps its shape.
+        """
+        low, middle, high = np.quantile(costs, [0.0, 0.5, 1.0]).tolist()
+        if low == high:
+            return Warp(shift=low)
+        bend = middle - low if 0 < SKEW * (middle - low) < high - middle else None
+        bent = Warp(low, bend)._bent(costs)
+        scale = float(np.std(bent))
+        return Warp(low, bend, float(np.mean(bent)), scale if scale > 0 else 1.0)
 
 
 def prior_of(axes: int, noise: float | None = None) -> Prior:
     """Return the prior of the hyperparameters.
 
-    noise: The variance of a measurement, where it is known.
+    noise: The variance of a measurement, where repeats have told it.
     """
     length = np.log(LENGTH * np.sqrt(axes))
     means = [length] * axes + [np.log(SIGNAL), np.log(NOISE if noise is None else noise)]
@@ -110,31 +117,60 @@ class Surrogate:
     def __init__(
         self, space: Space, goal: str, results: Sequence[Result], start: Hyper | None, refit: bool
     ) -> None:
-        """Fit.
+        """Model results.
+
+        A trial without a score is as bad as the worst that has one. Trials with a negative number
+        are of an earlier run: their costs may differ from the others' by a constant.
 
         results: By number; at least one with a score.
         start: Hyperparameters found before.
-        refit: Whether to look for better ones.
+        refit: Whether to look for better ones. Without either they are what is likely beforehand.
         """
         self.space, self.categories = space, categories(space)
-        units = np.array([result.unit for result in results])
-        self.places = places(space, units)
+        self.units = np.array([result.unit for result in results])
+        self.places = places(space, self.units)
         costs = np.array([cost(result, goal) for result in results])
-        good = np.isfinite(costs)
-        self.warp = warp_of(costs[good])
-        values = np.full(len(costs), np.nan)
+        good, earlier = np.isfinite(costs), np.array([result.trial < 0 for result in results])
+        costs[good] = np.clip(costs[good], -LARGEST, LARGEST)
+        if (good & earlier).any() and (good & ~earlier).any():
+            costs[earlier] += np.median(costs[good & ~earlier]) - np.median(costs[good & earlier])
+        self.warp = Warp.of(costs[good])
+        values = np.empty(len(costs))
         values[good] = self.warp(costs[good])
         values[~good] = values[good].max()
-        self.values = values
-        chosen = _spread(values, MODELLED)
-        prior = prior_of(len(space.axes))
-        hyper = start or Hyper.of(prior.means)
+        own = good & ~earlier
+        self.centres = np.flatnonzero(own if own.any() else good)
+        """Which of the results may be the best."""
+        repeats = np.array([max(1, len(result.scores)) for result in results])
+        noise = np.where(good, repeats[good].max() / repeats, 1.0)
+        prior = prior_of(len(space.axes), self._measured_noise(results, goal, int(repeats.max())))
+        hyper = start or rounded(Hyper.of(prior.means))
+
+        def measured(kept: Places) -> tuple[Array, Array, Mask, Array, Array | None]:
+            before = earlier[kept].astype(np.float64)
+            extra = OFFSET * np.outer(before, before) if before.any() else None
+            return self.places[kept], values[kept], self.categories, noise[kept], extra
+
         if refit and np.ptp(values) > 0:
-            few = _spread(values, FITTED)
-            evidence = Evidence(self.places[few], values[few], self.categories)
+            evidence = Evidence(*measured(_spread(values, FITTED)))
             hyper = rounded(fit(evidence, prior, hyper))
         self.hyper = hyper
-        self.posterior = Posterior(self.places[chosen], values[chosen], self.categories, hyper)
+        points, known, kinds, each, extra = measured(_spread(values, MODELLED))
+        self.posterior = Posterior(points, known, kinds, hyper, each, extra)
+
+    def _measured_noise(self, results: Sequence[Result], goal: str, repeats: int) -> float | None:
+        """Return the variance of the mean of so many repeats; None where too few tell."""
+        squares, free = 0.0, 0
+        for result in results:
+            if result.score is not None and len(result.scores) > 1:
+                sign = 1.0 if goal == "minimize" else -1.0
+                values = self.warp(np.clip(sign * np.array(result.scores), -LARGEST, LARGEST))
+                squares += float(np.square(values - values.mean()).sum())
+                free += len(values) - 1
+        if free < FEWEST_FREE:
+            return None
+        low, high = BOUNDS["noise"]
+        return min(max(squares / free / repeats, low), high)
 
     def with_pending(self, points: Sequence[Point]) -> Posterior:
         """Return the posterior that also knows some settings whose cost is still unknown.
@@ -148,7 +184,7 @@ class Surrogate:
         return self.posterior.given(there, self.posterior.mean(there))
 
 
-def _spread(values: Array, most: int) -> np.ndarray[Any, np.dtype[np.intp]]:
+def _spread(values: Array, most: int) -> Places:
     """Return the places of at most so many values: a third the best, a third the latest, others."""
     count = len(values)
     if count <= most:

@@ -74,7 +74,9 @@ class Bayes:
         from hpsearch.surrogate import Surrogate  # SciPy is slow to import
 
         complete = sum(result.score is not None for result in known)
-        if number < _first_trials(space) or complete < FEWEST or not space.axes:
+        earlier = sum(result.trial < 0 for result in known)
+        looked = number + earlier >= _first_trials(space)
+        if not looked or complete < FEWEST or not space.axes:
             return Suggestion(_first(space, history, number, rng))
         stored = stored_fit(known)
         refit = stored is None or number % max(1, number // OFTEN) == 0
@@ -139,7 +141,7 @@ def _best(
     from hpsearch.surrogate import places
 
     posterior = model.with_pending(pending)
-    measured = model.posterior.mean(model.places)
+    measured = model.posterior.mean(model.places[model.centres])
     best = float(measured.min())
 
     def gain(points: Array) -> Array:
@@ -151,12 +153,10 @@ def _best(
         points = history.once("listed", lambda: _listed(space))
         gains = gain(points)
     else:
-        unit = history.once("everywhere", lambda: _everywhere(space, history))
-        points = (unit + rng.random(len(space.axes))) % 1.0
-        centres = model.places[np.argsort(measured, kind="stable")[:CENTRES]]
-        centres = np.abs(centres)
-        near = _steps(model, centres, NEAR // len(centres), rng, NARROWEST, WIDEST)
-        points = np.concatenate([points, near])
+        unit = history.once("everywhere", lambda: _everywhere(space))
+        order = model.centres[np.argsort(measured, kind="stable")[:CENTRES]]
+        near = _steps(model, model.units[order], NEAR // CENTRES, rng, NARROWEST, WIDEST)
+        points = np.concatenate([(unit + rng.random(len(space.axes))) % 1.0, near])
         gains = gain(points)
         narrowest, widest = NARROWEST / 3, 0.1
         for _ in range(ROUNDS):
@@ -166,14 +166,11 @@ def _best(
             points = np.concatenate([points, closer])
             gains = np.concatenate([gains, gain(closer)])
     order = np.argsort(-gains, kind="stable")
-    for again in (number >= settings, True):
-        for place in order:
-            point = tuple(points[place].tolist())
-            params = space.params(point)
-            if space.allows(point) and (again or not history.tried(params, number)):
+    for place in order:
+        point = tuple(points[place].tolist())
+        if space.allows(point):
+            if number >= settings or not history.tried(space.params(point), number):
                 return point
-        if not again:
-            return fresh(space, history, number, rng)
     return fresh(space, history, number, rng)
 
 
@@ -182,7 +179,7 @@ def _listed(space: Space) -> Array:
     return np.array([point for point, _ in every])
 
 
-def _everywhere(space: Space, history: History) -> Array:
+def _everywhere(space: Space) -> Array:
     from scipy.stats import qmc
 
     return np.asarray(qmc.Sobol(len(space.axes), scramble=False).random(EVERYWHERE))
