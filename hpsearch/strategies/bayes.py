@@ -168,9 +168,9 @@ def _best(
     order = np.argsort(-gains, kind="stable")
     for place in order:
         point = tuple(points[place].tolist())
-        if space.allows(point):
-            if number >= settings or not history.tried(space.params(point), number):
-                return point
+        new = number >= settings or not history.tried(space.params(point), number)
+        if new and space.allows(point):
+            return point
     return fresh(space, history, number, rng)
 
 
