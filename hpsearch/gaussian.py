@@ -243,6 +243,13 @@ class Posterior:
         floor = JITTER * self.hyper.signal
         return across @ self._solved, np.sqrt(np.maximum(left, floor))
 
+    def average(self, points: Array) -> tuple[float, float]:
+        """Return mean and standard deviation of the function's mean over (m, d) points."""
+        across = kernel(points, self.points, self.categories, self.hyper)
+        half = _forward(self._factor, across.mean(axis=0))
+        own = float(kernel(points, points, self.categories, self.hyper).mean())
+        return float((across @ self._solved).mean()), math.sqrt(max(own - float(half @ half), 0.0))
+
 
 def _forward(factor: Array, values: Array) -> Array:
     return np.asarray(solve_triangular(factor, values, lower=True, check_finite=False))
