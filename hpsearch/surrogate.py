@@ -5,6 +5,7 @@ It is made from results alone: the same results give the same model.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,6 +33,8 @@ FITTED, MODELLED = 150, 300
 """The hyperparameters are fitted to so many trials at most, the model knows so many at most."""
 SKEW = 3.0
 """Costs are warped where the bad half is more than so many times as wide as the good half."""
+WORST = 20.0
+"""Then a cost is at most so many times as far from the best as the median is."""
 LARGEST = 1e150
 """Costs are cut here: the square of a larger one is no number."""
 FEWEST_FREE = 5
@@ -66,6 +69,8 @@ class Warp:
     low: float = 0.0
     bend: float | None = None
     """log(cost - low + bend) is taken; None for the cost itself."""
+    high: float = math.inf
+    """A cost above is taken for it."""
     shift: float = 0.0
     scale: float = 1.0
 
@@ -76,7 +81,7 @@ class Warp:
     def _bent(self, costs: Array) -> Array:
         if self.bend is None:
             return costs
-        return np.asarray(np.log(np.maximum(costs - self.low, 0.0) + self.bend))
+        return np.asarray(np.log(np.clip(costs, self.low, self.high) - self.low + self.bend))
 
     def back(self, values: Array) -> Array:
         """Map values to costs."""
@@ -89,15 +94,17 @@ class Warp:
 
         Where the bad half reaches much further than the good one, a logarithm draws it in: a
         training that diverged must not decide what a difference between two good ones is. The
-        logarithm begins where the good half's width is 1 unit, so that half keeps its shape.
+        logarithm is that of 1 + cost, in units of the good half's width, so that half nearly keeps
+        its shape.
         """
         low, middle, high = np.quantile(costs, [0.0, 0.5, 1.0]).tolist()
         if low == high:
             return Warp(shift=low)
         bend = middle - low if 0 < SKEW * (middle - low) < high - middle else None
-        bent = Warp(low, bend)._bent(costs)
+        high = math.inf if bend is None else low + WORST * bend
+        bent = Warp(low, bend, high)._bent(costs)
         scale = float(np.std(bent))
-        return Warp(low, bend, float(np.mean(bent)), scale if scale > 0 else 1.0)
+        return Warp(low, bend, high, float(np.mean(bent)), scale if scale > 0 else 1.0)
 
 
 def prior_of(axes: int, noise: float | None = None) -> Prior:
