@@ -45,7 +45,7 @@ from hpsearch.scales import SCALES, Integer, Real
 from hpsearch.seeds import stream
 from hpsearch.space import Axis, Choice, Space
 from hpsearch.strategies import STRATEGIES
-from hpsearch.trial import Params, Result
+from hpsearch.trial import Params, Result, Trial
 
 optuna: Any = None
 with suppress(ImportError):
@@ -80,7 +80,7 @@ class Ours:
         self.point = self.strategy.suggest(self.space, self.history, self.count, rng).point
         self.seconds = time.perf_counter() - start
         self.params = self.space.params(self.point)
-        self.history.name(self.count, self.params)
+        self.history.name(Trial(self.count, self.params, self.point, 0))
         return self.params
 
     def tell(self, score: float) -> None:

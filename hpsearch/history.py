@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from hpsearch.seeds import stream
 from hpsearch.trial import Params, Result, Trial, cost, trial_of
-
-if TYPE_CHECKING:
-    from hpsearch.space import Point
 
 T = TypeVar("T")
 Array = npt.NDArray[np.float64]
@@ -115,7 +112,7 @@ class History:
             raise ValueError(f"results({count}) needs the first {count} trials: ask known first")
         return [self._results[number] for number in range(count)]
 
-    def points(self, start: int, stop: int) -> list[Point]:
+    def points(self, start: int, stop: int) -> list[tuple[float, ...]]:
         """Return the points of the trials start .. stop - 1, finished or not.
 
         Raises:

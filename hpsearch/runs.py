@@ -15,8 +15,11 @@ from hpsearch.provenance import describe
 from hpsearch.report import (
     FORMATS,
     Run,
+    beliefs,
     boxes_table,
     csv_text,
+    expected_table,
+    importance_table,
     leaderboard,
     ties_text,
     trials_table,
@@ -260,9 +263,19 @@ def leaderboard_page(config: Config, results: list[Result], ended: str) -> str:
         "",
         *((ties, "") if ties else ()),
         *(("## Rounds", "", FORMATS["markdown"](boxes), "") if boxes else ()),
+        *_importance(config, results),
         LUCK,
     ]
     return "\n".join(lines) + "\n"
+
+
+def _importance(config: Config, results: list[Result]) -> Iterator[str]:
+    """Yield the lines on what the model believes, where the search went by a model."""
+    found = beliefs(config.space, results, config.goal) if config.method == "bayes" else []
+    if found:
+        yield from ("## Importance", "", FORMATS["markdown"](importance_table(found)), "")
+        expected = expected_table(config.space, found, config.metric_name)
+        yield from (IMPORTANCE, "", FORMATS["markdown"](expected), "", EXPECTED, "")
 
 
 def repeats_text(config: Config) -> str:
@@ -271,6 +284,15 @@ def repeats_text(config: Config) -> str:
     return f", the mean of {repeats} repeats" if repeats > 1 else ""
 
 
+IMPORTANCE = (
+    "By a Gaussian process of the scores. The importance is a parameter's share of what changing "
+    "one parameter alone changes, on average over the whole space; the length scale tells over how "
+    "much of its range the score stays alike."
+)
+EXPECTED = (
+    "What is expected where one parameter has this value and the others are as in the best five "
+    "settings; low and high are one standard deviation away."
+)
 LUCK = (
     "The best of many trials is partly luck on the dev set: expect it to do a little worse on new "
     "data."

@@ -13,8 +13,9 @@ PACKAGE = ROOT / "hpsearch"
 
 LAYERS = [
     ["errors", "fields", "trial", "repeats"],
-    ["yamlfile", "expressions", "scales", "seeds", "data", "nn"],
+    ["yamlfile", "expressions", "scales", "seeds", "gaussian", "data", "nn"],
     ["space", "diagnosis", "history"],
+    ["surrogate"],
     ["zoom", "strategies", "objectives", "report", "ending"],
     ["config", "child", "supervisor", "store"],
     ["runner", "provenance"],

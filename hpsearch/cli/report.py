@@ -39,6 +39,9 @@ FORMAT_NAMES = ("text", "markdown", "csv", "json", "latex", "html-table")
     "-l", "--lineage", is_flag=True, help="RUN, the runs it refines and those that refine it."
 )
 @click.option("--rounds", is_flag=True, help="How zoom came to its trials: each box, and why.")
+@click.option(
+    "--importance", is_flag=True, help="How much each parameter matters, and what to expect of it."
+)
 @runs_option
 def report(
     names: tuple[str, ...],
@@ -48,6 +51,7 @@ def report(
     name: str,
     lineage: bool,
     rounds: bool,
+    importance: bool,
     runs: Path,
 ) -> None:
     """Show the leaderboard of RUN, by default the newest; several runs share one table.
@@ -60,13 +64,18 @@ def report(
     from hpsearch.store import find_run
 
     folders = [find_run(runs, each) for each in dict.fromkeys(names) or (None,)]
-    if lineage and rounds:
-        raise click.UsageError("--lineage and --rounds are two reports: choose one")
+    asked = {"--lineage": lineage, "--rounds": rounds, "--importance": importance}
+    chosen = [option for option, given in asked.items() if given]
+    if len(chosen) > 1:
+        raise click.UsageError(f"{' and '.join(chosen)} are several reports: choose one")
     if lineage:
         _show_lineage(folders, name)
         return
     if rounds:
         _show_rounds(folders, name)
+        return
+    if importance:
+        _show_importance(folders, name)
         return
     shown, ends = zip(*map(_read, folders), strict=True)
     table = leaderboard(shown)
@@ -101,6 +110,36 @@ def _show_rounds(folders: list[RunFolder], name: str) -> None:
             "zoom goes by rounds, from its second on"
         )
     click.echo(FORMATS[name](table))
+
+
+def _show_importance(folders: list[RunFolder], name: str) -> None:
+    from hpsearch.errors import UserError
+    from hpsearch.report import (
+        FORMATS,
+        beliefs,
+        beliefs_table,
+        expected_table,
+        importance_table,
+    )
+    from hpsearch.report.formats import plain_text
+    from hpsearch.runs import counted, load_run
+
+    if len(folders) > 1:
+        raise UserError("--importance is about the parameters of one run: name one")
+    config = load_run(folders[0], with_data=False)
+    found = beliefs(config.space, counted(config, folders[0].results(curves=False)), config.goal)
+    if not found:
+        raise UserError(
+            f"the run {config.name} has too few complete trials with different scores to tell "
+            "which parameters matter: 5 are needed, and a parameter that varies"
+        )
+    if name != "text":
+        click.echo(FORMATS[name](beliefs_table(found, config.metric_name)))
+        return
+    width = terminal_width()
+    click.echo(plain_text(importance_table(found), width))
+    click.echo()
+    click.echo(plain_text(expected_table(config.space, found, config.metric_name), width))
 
 
 def _show_lineage(folders: list[RunFolder], name: str) -> None:

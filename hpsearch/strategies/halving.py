@@ -13,6 +13,7 @@ from annotated_types import Ge, Interval
 
 from hpsearch.fields import STRICT, OneOf, doc
 from hpsearch.strategies.base import Problem, Proposer, Stage, Suggestion
+from hpsearch.strategies.bayes import Bayes
 from hpsearch.strategies.random import Random
 from hpsearch.strategies.sobol import Sobol
 from hpsearch.strategies.zoom import Zoom
@@ -28,6 +29,7 @@ PROPOSERS: dict[str, type[Proposer]] = {
     "sobol": Sobol,
     "random": Random,
     "zoom": Zoom,
+    "bayes": Bayes,
 }
 """What may name the settings of new trials."""
 
