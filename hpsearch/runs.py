@@ -18,14 +18,17 @@ from hpsearch.report import (
     beliefs,
     boxes_table,
     csv_text,
+    epochs_text,
     expected_table,
     importance_table,
     leaderboard,
+    rungs_table,
     ties_text,
     trials_table,
 )
+from hpsearch.report.importance import FEWEST
 from hpsearch.store import BEST, CONFIG, LEADERBOARD, PROVENANCE, TABLE, RunFolder
-from hpsearch.trial import Result, joined, ranked, trials_text
+from hpsearch.trial import Result, joined, of_one_rung, ranked, trials_text
 from hpsearch.yamlfile import dump
 
 
@@ -233,36 +236,43 @@ def changed_since_parent(config: Config, folder: RunFolder) -> list[str]:
 def write_tables(config: Config, folder: RunFolder, results: list[Result]) -> None:
     """Write every file of the run folder that is made from the record.
 
-    results: One for each trial that counts.
+    results: All that counts of the record.
     """
-    constants = dict(config.constants)
-    table = csv_text(trials_table(config.space, constants, results))
+    constants, trials = dict(config.constants), joined(results)
+    table = csv_text(trials_table(config.space, constants, trials))
     folder.write(TABLE, table + "\n")
-    ended = how_it_ended(config, folder, results)
+    ended = how_it_ended(config, folder, trials)
     folder.write(LEADERBOARD, leaderboard_page(config, results, ended))
-    best = ranked(results, config.goal)[:1]
+    best = ranked(trials, config.goal)[:1]
     if not best or best[0].score is None:
         folder.remove(BEST)
     else:
-        text = best_yaml(config, best[0], folder.path, len(results))
+        text = best_yaml(config, best[0], folder.path, len(trials))
         folder.write(BEST, text)
 
 
 def leaderboard_page(config: Config, results: list[Result], ended: str) -> str:
-    """Write leaderboard.md; `ended` is what `how_it_ended` says."""
-    table = leaderboard([run_of(config, results)])
+    """Write leaderboard.md; `ended` is what `how_it_ended` says.
+
+    results: All that counts of the record.
+    """
+    trials = joined(results)
+    table = leaderboard([run_of(config, trials)])
     ties = ties_text(table)
-    boxes = boxes_table(config.space, results)
+    boxes = boxes_table(config.space, trials)
+    rungs = rungs_table(results, config.goal, config.metric_name)
     lines = [
         f"# Leaderboard of {config.name}",
         "",
-        f"{len(results)} trials, seed {config.seed}, ranked by {config.metric_name} "
+        f"{len(trials)} trials, seed {config.seed}, ranked by {config.metric_name} "
         f"({config.goal}{repeats_text(config)}); {ended}.",
         "",
         FORMATS["markdown"](table),
         "",
         *((ties, "") if ties else ()),
         *(("## Rounds", "", FORMATS["markdown"](boxes), "") if boxes else ()),
+        *(("## Rungs", "", FORMATS["markdown"](rungs), "") if rungs else ()),
+        *((f"{epochs_text(results)}.", "") if rungs else ()),
         *_importance(config, results),
         LUCK,
     ]
@@ -271,7 +281,8 @@ def leaderboard_page(config: Config, results: list[Result], ended: str) -> str:
 
 def _importance(config: Config, results: list[Result]) -> Iterator[str]:
     """Yield the lines on what the model believes, where the search went by a model."""
-    found = beliefs(config.space, results, config.goal) if config.method == "bayes" else []
+    by_model = config.method == "bayes" or getattr(config.strategy, "propose", None) == "bayes"
+    found = beliefs(config.space, comparable(results), config.goal) if by_model else []
     if found:
         yield from ("## Importance", "", FORMATS["markdown"](importance_table(found)), "")
         expected = expected_table(config.space, found, config.metric_name)
@@ -282,6 +293,11 @@ def repeats_text(config: Config) -> str:
     """Say how many scores one score is the mean of; nothing where it is one."""
     repeats = config.trial.repeats
     return f", the mean of {repeats} repeats" if repeats > 1 else ""
+
+
+def comparable(results: Sequence[Result]) -> list[Result]:
+    """Return the results that a model of a run is made of: under halving those of one rung."""
+    return of_one_rung(results, FEWEST)
 
 
 IMPORTANCE = (

@@ -200,7 +200,7 @@ def _search(
         _keep_reason(folder, provenance, reason)
         kept = counted(config, loop.results)
         results = joined(kept)
-        write_tables(config, folder, results)
+        write_tables(config, folder, kept)
     new = len(kept) - len(counted(config, before))
     failures = loop.ending.failed_in_a_row if reason == "failures" else ()
     beyond = len(loop.results) - len(kept)

@@ -159,6 +159,30 @@ def joined(results: Iterable[Result]) -> list[Result]:
     return sorted(found.values(), key=lambda result: result.trial)
 
 
+def of_one_rung(results: Sequence[Result], fewest: int) -> list[Result]:
+    """Return the results that can be compared with each other, one per trial at most.
+
+    They are those of the highest rung that at least `fewest` trials reached with a score, and those
+    without a score from below; without rungs all. Scores after more and after fewer epochs in one
+    model are worse than no stopping at all.
+    """
+    reached: dict[int, int] = {}
+    for result in results:
+        if result.rung is not None and result.score is not None and not result.ended_early:
+            reached[result.rung] = reached.get(result.rung, 0) + 1
+    if not reached:
+        return list(results)
+    enough = [rung for rung, count in reached.items() if count >= fewest]
+    rung = max(enough) if enough else min(reached)
+    lost = {result.trial: result for result in results if result.score is None}
+    found = lost | {
+        result.trial: result
+        for result in results
+        if result.rung == rung and result.score is not None and not result.ended_early
+    }
+    return [found[number] for number in sorted(found)]
+
+
 def _longer(before: Result, last: Result) -> Result:
     curve = {
         name: [*before.curve.get(name, ())[: last.start], *values]

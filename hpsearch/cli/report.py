@@ -39,6 +39,7 @@ FORMAT_NAMES = ("text", "markdown", "csv", "json", "latex", "html-table")
     "-l", "--lineage", is_flag=True, help="RUN, the runs it refines and those that refine it."
 )
 @click.option("--rounds", is_flag=True, help="How zoom came to its trials: each box, and why.")
+@click.option("--rungs", is_flag=True, help="Halving: who was stopped where, and what that saved.")
 @click.option(
     "--importance", is_flag=True, help="How much each parameter matters, and what to expect of it."
 )
@@ -51,6 +52,7 @@ def report(
     name: str,
     lineage: bool,
     rounds: bool,
+    rungs: bool,
     importance: bool,
     runs: Path,
 ) -> None:
@@ -64,7 +66,12 @@ def report(
     from hpsearch.store import find_run
 
     folders = [find_run(runs, each) for each in dict.fromkeys(names) or (None,)]
-    asked = {"--lineage": lineage, "--rounds": rounds, "--importance": importance}
+    asked = {
+        "--lineage": lineage,
+        "--rounds": rounds,
+        "--rungs": rungs,
+        "--importance": importance,
+    }
     chosen = [option for option, given in asked.items() if given]
     if len(chosen) > 1:
         raise click.UsageError(f"{' and '.join(chosen)} are several reports: choose one")
@@ -73,6 +80,9 @@ def report(
         return
     if rounds:
         _show_rounds(folders, name)
+        return
+    if rungs:
+        _show_rungs(folders, name, None if everything else top or 10)
         return
     if importance:
         _show_importance(folders, name)
@@ -112,6 +122,39 @@ def _show_rounds(folders: list[RunFolder], name: str) -> None:
     click.echo(FORMATS[name](table))
 
 
+def _show_rungs(folders: list[RunFolder], name: str, limit: int | None) -> None:
+    from dataclasses import replace
+
+    from hpsearch.errors import UserError
+    from hpsearch.report import FORMATS, epochs_text, rungs_table, stops_table
+    from hpsearch.report.formats import plain_text
+    from hpsearch.runs import counted, load_run
+
+    if len(folders) > 1:
+        raise UserError("--rungs shows how one run trained its trials: name one")
+    config = load_run(folders[0], with_data=False)
+    results = counted(config, folders[0].results(curves=False))
+    rungs = rungs_table(results, config.goal, config.metric_name)
+    stops = stops_table(results, config.goal, config.metric_name)
+    if rungs is None or stops is None:
+        raise UserError(
+            f"the run {config.name} has no rungs: its method is {config.method}, and only halving "
+            "stops trials at some"
+        )
+    if name != "text":
+        click.echo(FORMATS[name](stops))
+        return
+    width = terminal_width()
+    click.echo(plain_text(rungs, width))
+    click.echo()
+    shown = replace(stops, rows=stops.rows[:limit])
+    click.echo(plain_text(shown, width))
+    more = len(stops.rows) - len(shown.rows)
+    if more:
+        click.echo(f"... and {more} more: --all", err=True)
+    click.echo(f"{epochs_text(results)}.", err=True)
+
+
 def _show_importance(folders: list[RunFolder], name: str) -> None:
     from hpsearch.errors import UserError
     from hpsearch.report import (
@@ -122,12 +165,13 @@ def _show_importance(folders: list[RunFolder], name: str) -> None:
         importance_table,
     )
     from hpsearch.report.formats import plain_text
-    from hpsearch.runs import counted, load_run
+    from hpsearch.runs import comparable, counted, load_run
 
     if len(folders) > 1:
         raise UserError("--importance is about the parameters of one run: name one")
     config = load_run(folders[0], with_data=False)
-    found = beliefs(config.space, counted(config, folders[0].results(curves=False)), config.goal)
+    results = comparable(counted(config, folders[0].results(curves=False)))
+    found = beliefs(config.space, results, config.goal)
     if not found:
         raise UserError(
             f"the run {config.name} has too few complete trials with different scores to tell "

@@ -8,6 +8,7 @@ from hpsearch.report.importance import (
     importance_table,
 )
 from hpsearch.report.rounds import boxes_table, steps_table
+from hpsearch.report.rungs import epochs_text, rungs_table, stops_table
 from hpsearch.report.table import Column, Run, Table, leaderboard, sort_table, trials_table
 from hpsearch.report.ties import ties_text
 
@@ -20,11 +21,14 @@ __all__ = [
     "beliefs_table",
     "boxes_table",
     "csv_text",
+    "epochs_text",
     "expected_table",
     "importance_table",
     "leaderboard",
+    "rungs_table",
     "sort_table",
     "steps_table",
+    "stops_table",
     "ties_text",
     "trials_table",
 ]
