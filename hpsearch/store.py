@@ -40,6 +40,8 @@ BEST = "best.yaml"
 PROVENANCE = "provenance.json"
 TRIALS = "trials"
 LOG = "log.txt"
+STATES = "**/state*.npz"
+"""What a training leaves in its trial's folder to go on from."""
 
 
 def encode(result: Result) -> bytes:
@@ -271,6 +273,15 @@ class RunFolder:
     def trial_folder(self, number: int) -> Path:
         """Return the folder for what trial `number` leaves beside its result."""
         return self.path / TRIALS / f"{number:04d}"
+
+    def drop_states(self, number: int) -> None:
+        """Remove the states from which a trial's training could go on."""
+        folder = self.trial_folder(number)
+        with contextlib.suppress(OSError):
+            for path in folder.glob(STATES):
+                path.unlink()
+            folder.rmdir()  # unless there is something else in it
+            folder.parent.rmdir()
 
     def write_log(self, number: int, content: bytes) -> None:
         """Keep what a trial printed."""
