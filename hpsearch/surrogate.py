@@ -31,7 +31,7 @@ OFFSET = 4.0
 """The variance of the constant by which an earlier run's costs may differ."""
 FITTED, MODELLED = 150, 300
 """The hyperparameters are fitted to so many trials at most, the model knows so many at most."""
-SKEW = 3.0
+SKEW = 1.0
 """Costs are warped where the bad half is more than so many times as wide as the good half."""
 WORST = 20.0
 """Then a cost is at most so many times as far from the best as the median is."""

@@ -16,7 +16,6 @@ from hpsearch.history import History
 from hpsearch.scales import Integer, Linear, Log, OneMinusLog, Real
 from hpsearch.seeds import stream
 from hpsearch.space import Among, Choice, Point, Space
-from hpsearch.strategies import STRATEGIES
 from hpsearch.strategies.base import Proposer
 from hpsearch.strategies.bayes import Bayes, stored_fit
 from hpsearch.strategies.random import Random
@@ -112,6 +111,13 @@ def test_no_setting_is_tried_twice_where_the_best_is_a_corner() -> None:
     results = searched(Bayes(lag=1), space, 50, score=lambda number, point: sum(point))
     assert len({repr(result.params) for result in results}) == 50
     assert best_of(results) > 0
+
+
+def test_the_best_is_found_where_a_constraint_ends_the_space() -> None:
+    space = replace(PLANE, constraints=(Expression.parse("x + y <= 0.5"),))
+    results = searched(Bayes(lag=1), space, 35)
+    assert all(result.params["x"] + result.params["y"] <= 0.5 for result in results)
+    assert best_of(results) == pytest.approx(2 * 0.05**2, abs=2e-3)
 
 
 def test_a_space_with_one_setting_is_tried_again_and_again() -> None:
@@ -318,7 +324,3 @@ def test_a_suggestion_is_what_is_proposed_from_what_it_may_see(strategy: Any, sp
         suggestion = strategy.propose(space, history, number, rng, history.results(seen), pending)
         assert suggestion.point == results[number].unit
         assert suggestion.note == results[number].note
-
-
-def test_bayes_is_in_the_table_of_strategies() -> None:
-    assert STRATEGIES["bayes"] is Bayes

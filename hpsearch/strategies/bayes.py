@@ -23,25 +23,40 @@ if TYPE_CHECKING:
     from hpsearch.trial import Result
 
 FIRST, FIRST_PER_AXIS = 10, 1
-"""The whole space is looked over for so many trials, the larger of both."""
+"""The whole space is looked over first, for so many trials, the larger of both."""
 FEWEST = 2
 """Complete trials below which there is nothing to model."""
 LAG = 4
+"""How many trials may run at once."""
 OFTEN = 25
-"""Up to so many trials the hyperparameters are fitted anew for each, from then on the more rarely
-the more there are."""
+"""At trial n the hyperparameters are fitted anew for every (n / OFTEN)-th trial."""
 EVERYWHERE, NEAR, CENTRES = 256, 256, 5
-"""Candidates from the whole space, and around so many of the best."""
+"""Candidates from the whole space, and steps from so many of the best trials."""
 NARROWEST, WIDEST = 0.01, 0.3
+"""The width of these steps, in units of the range: each has its own, equally likely by ratio."""
 ROUNDS, KEPT, CLOSER = 5, 6, 24
-"""The best few candidates are improved so often, each by so many steps."""
+"""So often the best few candidates are improved, each by so many steps ..."""
+CLOSE = (0.003, 0.1)
+"""... whose widths are in this range first, and in half of the last one in each further round."""
+ANY_OPTION = 0.3
+"""The share of steps on the axis of a choice that draw it afresh."""
 LISTED = 1000
 """Of a space with not more settings all are candidates."""
 
 
 @dataclass(frozen=True)
 class Bayes:
-    """Model the scores so far with a Gaussian process, and try where improvement is expected."""
+    """Model the scores so far with a Gaussian process, and try where improvement is expected.
+
+    The cost of a suggestion would grow with the cube of the trials. It stays flat, as the
+    hyperparameters are fitted more and more rarely (for every trial up to the 50th, every 4th at
+    trial 100, every 40th at 1,000), from few trials, starting where an earlier fit ended, which is
+    in the note of its trial; and as the model knows a few hundred trials at most. All of that is
+    fixed by the number and the results, so nothing has to be kept between two suggestions.
+
+    Source: Snoek, Larochelle & Adams 2012, arXiv:1206.2944; Garrido-Merchan & Hernandez-Lobato
+    2020, arXiv:1805.03463 (whole numbers and options).
+    """
 
     __pydantic_config__ = STRICT
 
@@ -118,10 +133,12 @@ def stored_fit(known: Sequence[Result]) -> Hyper | None:
 
 
 def _first_trials(space: Space) -> int:
+    """Return how many trials look over the whole space first."""
     return max(FIRST, FIRST_PER_AXIS * len(space.axes))
 
 
 def _first(space: Space, history: History, number: int, rng: np.random.Generator) -> Point:
+    """Return a point that fills a gap, of a new setting."""
     point = sobol_point(space, history, number, rng)
     if history.tried(space.params(point), number):
         return fresh(space, history, number, rng)
@@ -146,7 +163,10 @@ def _best(
 
     def gain(points: Array) -> Array:
         mean, deviation = posterior.at(places(space, points))
-        return log_expected_improvement(mean, deviation, best)
+        gains = log_expected_improvement(mean, deviation, best)
+        if space.constraints:
+            gains[[not space.satisfies(params) for params in space.settings_at(points)]] = -np.inf
+        return gains
 
     settings = history.once("settings", space.settings)
     if settings <= LISTED:
@@ -158,28 +178,30 @@ def _best(
         near = _steps(model, model.units[order], NEAR // CENTRES, rng, NARROWEST, WIDEST)
         points = np.concatenate([(unit + rng.random(len(space.axes))) % 1.0, near])
         gains = gain(points)
-        narrowest, widest = NARROWEST / 3, 0.1
-        for _ in range(ROUNDS):
+        for again in range(ROUNDS):
             top = points[np.argsort(-gains, kind="stable")[:KEPT]]
+            narrowest, widest = (width / 2**again for width in CLOSE)
             closer = _steps(model, top, CLOSER, rng, narrowest, widest)
-            narrowest, widest = narrowest / 2, widest / 2
             points = np.concatenate([points, closer])
             gains = np.concatenate([gains, gain(closer)])
     order = np.argsort(-gains, kind="stable")
     for place in order:
         point = tuple(points[place].tolist())
-        new = number >= settings or not history.tried(space.params(point), number)
-        if new and space.allows(point):
+        if gains[place] == -np.inf:
+            break
+        if number >= settings or not history.tried(space.params(point), number):
             return point
     return fresh(space, history, number, rng)
 
 
 def _listed(space: Space) -> Array:
+    """Return every setting."""
     every = combinations(space, [ticks(axis) for axis in space.axes.values()]) or []
     return np.array([point for point, _ in every])
 
 
 def _everywhere(space: Space) -> Array:
+    """Return points that fill the cube evenly; shifted around its ends they still do."""
     from scipy.stats import qmc
 
     return np.asarray(qmc.Sobol(len(space.axes), scramble=False).random(EVERYWHERE))
@@ -193,14 +215,12 @@ def _steps(
     narrowest: float,
     widest: float,
 ) -> Array:
-    """Return so many steps from each centre: (centres * count, axes)."""
+    """Return so many steps from each centre, each on some of the axes: (centres * count, axes)."""
     start = np.repeat(centres, count, axis=0)
-    shape = start.shape
-    width = narrowest * (widest / narrowest) ** rng.random((len(start), 1))
+    rows, shape = (len(start), 1), start.shape
+    width = narrowest * (widest / narrowest) ** rng.random(rows)
     moved = start + width * rng.standard_normal(shape)
-    moved = np.where(
-        model.categories, np.where(rng.random(shape) < 0.3, rng.random(shape), start), moved
-    )
-    mask = rng.random(shape) < np.maximum(rng.random((len(start), 1)), 1.0 / shape[1])
-    moved = np.where(mask, moved, start)
-    return np.clip(moved, 0.0, 1.0)
+    drawn = np.where(rng.random(shape) < ANY_OPTION, rng.random(shape), start)
+    share = np.maximum(rng.random(rows), 1 / shape[1])
+    moves = rng.random(shape) < share
+    return np.clip(np.where(moves, np.where(model.categories, drawn, moved), start), 0.0, 1.0)
