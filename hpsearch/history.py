@@ -23,14 +23,22 @@ class History:
     all that is computed from it is computed by the thread that asks.
     """
 
-    def __init__(self, goal: str, seed: int = 0, trials: int | None = None) -> None:
+    def __init__(
+        self,
+        goal: str,
+        seed: int = 0,
+        trials: int | None = None,
+        earlier: Sequence[Result] = (),
+    ) -> None:
         """Begin an empty history.
 
         goal: `minimize` or `maximize`.
         seed: The search's seed.
         trials: The number of trials at which the search ends, None where that is open. A strategy
             that reads it has to name it in its `identity`.
+        earlier: Trials of another run, with negative numbers and points of this space.
         """
+        self.earlier = list(earlier)
         self.goal, self.seed, self.trials = goal, seed, trials
         self._results: dict[int, Result] = {}  # by their order
         self._named: dict[int, Trial] = {}

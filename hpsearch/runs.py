@@ -5,6 +5,7 @@ the tables that are made from its record.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,7 @@ def load_run(folder: RunFolder, name: str | None = None, *, with_data: bool = Tr
             f"{folder.path / CONFIG} was changed after its trials ran:\n{listed}\n"
             "Put it back as it was, or run the changed file under another name."
         )
-    return config
+    return replace(config, earlier=folder.earlier()) if name is None else config
 
 
 def open_config(path: Path, name: str | None = None) -> Config:
@@ -133,6 +134,8 @@ def open_folder(config: Config, folder: RunFolder) -> dict[str, Any]:
     provenance = folder.provenance()
     if not folder.exists():
         provenance = describe(config)
+        if config.earlier:
+            folder.write_earlier(config.earlier)
         folder.write_provenance(provenance)
         folder.write(CONFIG, config.document.raw)  # last: a folder with a config is a run
         return provenance
@@ -189,6 +192,8 @@ def _differences(old: Any, new: Any, place: str = "") -> Iterator[str]:
             inner = f"{place}.{key}".lstrip(".")
             if inner == "data.sha256" and old.get(key) != new.get(key):
                 yield "the data file has changed since the run began"
+            elif inner == "warm_start" and old.get(key) != new.get(key):
+                yield "it began with other trials of an earlier run, or with none (--warm-start)"
             elif inner == "objective.numbers" and old.get(key) != new.get(key):
                 yield "this version of hpsearch computes other numbers than the one it began with"
             elif inner != "order" or old.get("parameters") == new.get("parameters"):

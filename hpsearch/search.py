@@ -61,7 +61,7 @@ class Outcome:
 
 def history_of(config: Config, results: Sequence[Result] = ()) -> History:
     """Return what the strategy of a config may see, with the trials that are there already."""
-    history = History(config.goal, config.seed, config.limit)
+    history = History(config.goal, config.seed, config.limit, config.earlier)
     for result in results:
         history.add(result)
     return history

@@ -9,7 +9,7 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ BEST = "best.yaml"
 PROVENANCE = "provenance.json"
 TRIALS = "trials"
 LOG = "log.txt"
+EARLIER = "earlier.jsonl"
 STATES = "**/state*.npz"
 """What a training leaves in its trial's folder to go on from."""
 
@@ -151,6 +152,27 @@ class RunFolder:
         found = self.read_record(curves=curves).results
         return sorted(found, key=lambda result: result.order)
 
+    def earlier(self) -> tuple[Result, ...]:
+        """Return the trials of another run that this one knew from the start.
+
+        Raises:
+            MachineError: they were damaged, or cannot be read.
+        """
+        path = self.path / EARLIER
+        try:
+            return tuple(map(decode, path.read_bytes().splitlines(keepends=True)))
+        except FileNotFoundError:
+            return ()
+        except (OSError, ValueError):
+            raise MachineError(
+                f"{path} is damaged or cannot be read; restore it from a copy, or begin anew with "
+                "--name"
+            ) from None
+
+    def write_earlier(self, results: Sequence[Result]) -> None:
+        """Keep the trials of another run that this one knows from the start."""
+        self.write(EARLIER, b"".join(map(encode, results)))
+
     def provenance(self) -> dict[str, Any]:
         """Return what is known of how the run came about; empty where nothing was kept."""
         try:
@@ -212,7 +234,14 @@ class RunFolder:
         if not self.path.exists() or self.exists():
             return False
         # A run that was killed while it was made has no config and no trial yet.
-        made_first = {RECORD, PROVENANCE, _beside(PROVENANCE), _beside(CONFIG)}
+        made_first = {
+            RECORD,
+            EARLIER,
+            _beside(EARLIER),
+            PROVENANCE,
+            _beside(PROVENANCE),
+            _beside(CONFIG),
+        }
         there = {path.name: path for path in self.path.iterdir()}
         return not there.keys() <= made_first or (
             RECORD in there and there[RECORD].stat().st_size > 0

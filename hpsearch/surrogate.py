@@ -155,7 +155,8 @@ class Surrogate:
 
         def measured(kept: Places) -> tuple[Array, Array, Mask, Array, Array | None]:
             before = earlier[kept].astype(np.float64)
-            extra = OFFSET * np.outer(before, before) if before.any() else None
+            both = before.any() and not before.all()  # else there is nothing to differ from
+            extra = OFFSET * np.outer(before, before) if both else None
             return self.places[kept], values[kept], self.categories, noise[kept], extra
 
         if refit and np.ptp(values) > 0:

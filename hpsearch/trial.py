@@ -160,27 +160,33 @@ def joined(results: Iterable[Result]) -> list[Result]:
 
 
 def of_one_rung(results: Sequence[Result], fewest: int) -> list[Result]:
-    """Return the results that can be compared with each other, one per trial at most.
+    """Return one result per trial, of which those with a score can be compared with each other.
 
-    They are those of the highest rung that at least `fewest` trials reached with a score, and those
-    without a score from below; without rungs all. Scores after more and after fewer epochs in one
-    model are worse than no stopping at all.
+    They are those of the highest rung that at least `fewest` trials reached with a score. A trial
+    that was stopped below has no score here: it was not good enough to get there, and its score
+    after fewer epochs is no measure beside the others. Without rungs these are the results.
     """
     reached: dict[int, int] = {}
     for result in results:
-        if result.rung is not None and result.score is not None and not result.ended_early:
-            reached[result.rung] = reached.get(result.rung, 0) + 1
-    if not reached:
+        if _counts(result):
+            reached[result.rung or 0] = reached.get(result.rung or 0, 0) + 1
+    if all(result.rung is None for result in results):
         return list(results)
-    enough = [rung for rung, count in reached.items() if count >= fewest]
-    rung = max(enough) if enough else min(reached)
-    lost = {result.trial: result for result in results if result.score is None}
-    found = lost | {
-        result.trial: result
-        for result in results
-        if result.rung == rung and result.score is not None and not result.ended_early
-    }
+    rung = max((each for each, count in reached.items() if count >= fewest), default=0)
+    found: dict[int, Result] = {}
+    for result in sorted(results, key=lambda result: result.order):
+        before = found.get(result.trial)
+        if before is not None and before.score is not None:
+            continue
+        is_there = result.rung == rung and _counts(result)
+        one = result if is_there else replace(result, score=None, scores=[])
+        found[result.trial] = one if before is None else replace(one, note=before.note)
     return [found[number] for number in sorted(found)]
+
+
+def _counts(result: Result) -> bool:
+    """Tell whether a result is that of a whole step with a score."""
+    return result.score is not None and not result.ended_early
 
 
 def _longer(before: Result, last: Result) -> Result:

@@ -21,7 +21,7 @@ LAYERS = [
     ["runner", "provenance"],
     ["runs"],
     ["search"],
-    ["refine", "preview", "lineage"],
+    ["refine", "preview", "lineage", "warmstart"],
     ["cli"],
 ]
 """From the bottom up. A module imports from lower layers, and inside its own package."""

@@ -215,10 +215,13 @@ def test_brackets_begin_at_higher_rungs_and_are_judged_by_themselves() -> None:
 
 def test_results_of_one_rung_are_those_of_the_highest_with_enough_trials() -> None:
     results = steps(Halving(max=27, lag=1), 27, lambda number, until: number + 100 / until)
-    assert {result.budget for result in of_one_rung(results, 3)} == {27}
-    assert {result.budget for result in of_one_rung(results, 4)} == {9}
-    assert {result.budget for result in of_one_rung(results, 10)} == {3}
-    assert len(of_one_rung(results, 1000)) == 27
+    for fewest, budget, count in ((3, 27, 3), (4, 9, 9), (10, 3, 27), (1000, 3, 27)):
+        found = of_one_rung(results, fewest)
+        assert [result.trial for result in found] == list(range(27))
+        scored = [result for result in found if result.score is not None]
+        assert {result.budget for result in scored} == {budget}
+        assert [result.trial for result in scored] == list(range(count))
+        assert all(result.score == result.trial + 100 / budget for result in scored)
 
 
 # The built-in trainer

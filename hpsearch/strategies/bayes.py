@@ -69,11 +69,12 @@ class Bayes:
     ) -> Suggestion | None:
         """Return what trial `number` tries, or None while it depends on a running trial."""
         seen = max(0, number - self.lag + 1)
-        if number < _first_trials(space):
+        if number + len(history.earlier) < _first_trials(space):
             return Suggestion(_first(space, history, number, rng))
         if not history.known(seen):
             return None
-        known, pending = history.results(seen), history.points(seen, number)
+        known = [*history.earlier, *history.results(seen)]
+        pending = history.points(seen, number)
         return self.propose(space, history, number, rng, known, pending)
 
     def propose(
