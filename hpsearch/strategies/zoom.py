@@ -337,7 +337,7 @@ class _Step:
     ) -> None:
         self._rng, self._best = rng, best
         self._edges = list(accumulate(FADE**place for place in range(len(best))))
-        narrowest = max(NARROWEST, 1 / number)
+        narrowest = max(NARROWEST, 1 / max(1, number))
         self._axes: list[tuple[int, bool, list[Result], float]] = []
         for place, (name, axis) in enumerate(space.axes.items()):
             users = [result for result in best if name in result.params]
