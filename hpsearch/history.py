@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +12,10 @@ import numpy.typing as npt
 from hpsearch.seeds import stream
 from hpsearch.trial import Params, Result, cost
 
-if TYPE_CHECKING:
-    from hpsearch.space import Point
-
 T = TypeVar("T")
 Array = npt.NDArray[np.float64]
+Point = tuple[float, ...]
+"""As in a `Result`: a coordinate per varied parameter."""
 
 
 class History:
