@@ -38,7 +38,7 @@ ROUNDS, KEPT, CLOSER = 5, 6, 24
 """So often the best few candidates are improved, each by so many steps ..."""
 CLOSE = (0.003, 0.1)
 """... whose widths are in this range first, and in half of the last one in each further round."""
-ANY_OPTION = 0.7
+ANY_OPTION = 0.3
 """The share of steps on the axis of a choice that draw it afresh."""
 LISTED = 1000
 """Of a space with not more settings all are candidates."""
