@@ -1,7 +1,7 @@
 """How good the strategies are, next to Optuna's.
 
     python benchmarks/strategies.py                   everything
-    python benchmarks/strategies.py functions time    some parts: functions, digits, time
+    python benchmarks/strategies.py functions time    some parts: functions, digits, epochs, time
     python benchmarks/strategies.py --seeds 5         fewer searches with each strategy
     python benchmarks/strategies.py --quick           2 searches, and TPE the only one of Optuna's
 
@@ -24,9 +24,9 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import mean, median
@@ -45,7 +45,7 @@ from hpsearch.objectives.mlp import load_split
 from hpsearch.scales import SCALES, Integer, Real
 from hpsearch.seeds import stream
 from hpsearch.space import Axis, Choice, Space
-from hpsearch.strategies import STRATEGIES
+from hpsearch.strategies import STRATEGIES, Stage
 from hpsearch.trial import Params, Result, Trial
 
 optuna: Any = None
@@ -93,9 +93,11 @@ class Ours:
 
 
 class Optunas:
-    def __init__(self, sampler: Callable[[int], Any], space: Space, seed: int) -> None:
+    def __init__(
+        self, sampler: Callable[[int], Any], space: Space, seed: int, pruner: Any = None
+    ) -> None:
         self.space = space
-        self.study = optuna.create_study(sampler=sampler(seed))
+        self.study = optuna.create_study(sampler=sampler(seed), pruner=pruner)
         self.distributions = {name: distribution(axis) for name, axis in space.axes.items()}
         self.seconds = 0.0
 
@@ -326,6 +328,178 @@ def digits(seeds: int, quick: bool) -> None:
     print(f"A search sees single trainings; free of noise is the mean of {REPEATS}.\n")
 
 
+WHOLE = 27
+"""Epochs of a whole training."""
+WHOLES = (25, 50, 100)
+"""After the epochs of so many whole trainings the best is looked at."""
+FEW = 400
+"""Examples to learn from, so that a whole training takes tens of milliseconds."""
+
+
+class Curves:
+    """Trainings on the digits that go on from where they were, epoch by epoch."""
+
+    def __init__(self) -> None:
+        (split,) = load_split(DataSource("digits", ".", None, SHARES, 0).fingerprinted())
+        self.training, self.classes = Examples(split.train.x[:FEW], split.train.y[:FEW]), 10
+        self.dev = Examples(*split.dev)
+        self.known: dict[str, float] = {}
+
+    def begin(self, params: Params, rng: np.random.Generator) -> Callable[[], float]:
+        """Return what trains one more epoch and gives the dev error after it."""
+        settings = Settings(epochs=WHOLE, **params)
+        trainer = Trainer(settings, self.training, self.classes, rng)
+        dev = trainer.checked(self.dev, "dev")
+
+        def further() -> float:
+            trainer.run_epoch()
+            epoch = trainer.figures(dev)
+            return epoch.metrics["dev_error"] if epoch.finite else 1.0
+
+        return further
+
+    def whole(self, params: Params, rng: np.random.Generator) -> float:
+        further = self.begin(params, rng)
+        return [further() for _ in range(WHOLE)][-1]
+
+    def noise_free(self, params: Params) -> float:
+        key = json.dumps(params)
+        if key not in self.known:
+            rngs = map(np.random.default_rng, range(REPEATS))
+            self.known[key] = mean(self.whole(params, rng) for rng in rngs)
+        return self.known[key]
+
+
+class Marks:
+    """Which setting was best when the epochs of so many whole trainings were spent."""
+
+    def __init__(self) -> None:
+        self.spent, self.best, self.found = 0, (1, np.inf, {}), list[Params]()
+
+    @property
+    def over(self) -> bool:
+        return len(self.found) == len(WHOLES)
+
+    def spend(self, epochs: int) -> None:
+        """Count epochs that are about to be trained."""
+        self.spent += epochs
+        while not self.over and self.spent > WHOLES[len(self.found)] * WHOLE:
+            self.found.append(self.best[2])
+
+    def see(self, params: Params, epochs: int, error: float) -> None:
+        """Take a score; one after more epochs stands before any after fewer."""
+        self.best = min(self.best, (-epochs, error, params), key=lambda each: each[:2])
+
+
+def ours_by_epochs(strategy: Any, space: Space, curves: Curves, seed: int) -> list[Params]:
+    history, marks, order = History("minimize", seed), Marks(), 0
+    noise = np.random.default_rng((seed, 1))
+    running: dict[int, Callable[[], float]] = {}
+    while not marks.over:
+        suggestion = strategy.suggest(space, history, order, stream(seed, "suggest", order))
+        stage = suggestion.stage or Stage(WHOLE, 0)
+        number = history.begun(order) if stage.trial is None else stage.trial
+        trial = Trial(
+            number,
+            space.params(suggestion.point),
+            suggestion.point,
+            0,
+            suggestion.note,
+            step=order,
+            start=stage.start,
+            until=stage.until,
+            rung=stage.rung,
+        )
+        history.name(trial)
+        epochs = stage.until - stage.start
+        marks.spend(epochs)
+        if number not in running:
+            running[number] = curves.begin(trial.params, noise)
+        error = [running[number]() for _ in range(epochs)][-1]
+        marks.see(trial.params, stage.until, error)
+        result = replace(
+            Result(number, "complete", trial.params, trial.unit, 0, stage.until, error),
+            note=trial.note,
+            epochs=epochs,
+            step=order,
+            start=stage.start,
+            rung=stage.rung,
+        )
+        history.add(result)
+        order += 1
+    return marks.found
+
+
+def optunas_by_epochs(
+    pruner: Any, sampler: Any, space: Space, curves: Curves, seed: int
+) -> list[Params]:
+    search, marks = Optunas(sampler, space, seed, pruner), Marks()
+    noise = np.random.default_rng((seed, 1))
+    while not marks.over:
+        params = search.ask()
+        further, pruned = curves.begin(params, noise), False
+        for epoch in range(1, WHOLE + 1):
+            marks.spend(1)
+            error = further()
+            marks.see(params, epoch, error)
+            search.trial.report(error, epoch)
+            if epoch < WHOLE and search.trial.should_prune():
+                pruned = True
+                break
+        if pruned:
+            search.study.tell(search.trial, state=optuna.trial.TrialState.PRUNED)
+        else:
+            search.tell(error)
+    return marks.found
+
+
+def epochs(seeds: int, quick: bool) -> None:
+    """Regret when hopeless trainings end early, counted in epochs."""
+    curves, space = Curves(), digits_space()
+    first = -(-WHOLE // 9)
+    strategies = {
+        "random": STRATEGIES["random"](),
+        "sobol": STRATEGIES["sobol"](),
+        "bayes": STRATEGIES["bayes"](),
+        "halving (sobol)": STRATEGIES["halving"](max=WHOLE),
+        "halving (sobol), 3 brackets": STRATEGIES["halving"](max=WHOLE, brackets=3),
+        "halving (bayes)": STRATEGIES["halving"](max=WHOLE, propose="bayes", lag=4),
+    }
+    found: dict[str, Callable[[int], list[Params]]] = {
+        name: lambda seed, strategy=strategy: ours_by_epochs(strategy, space, curves, seed)
+        for name, strategy in strategies.items()
+    }
+    if optuna is not None:
+        pruners = {
+            "Optuna TPE": optuna.pruners.NopPruner,
+            "Optuna TPE, successive halving": lambda: optuna.pruners.SuccessiveHalvingPruner(
+                min_resource=first, reduction_factor=3
+            ),
+            "Optuna TPE, Hyperband": lambda: optuna.pruners.HyperbandPruner(
+                min_resource=first, max_resource=WHOLE, reduction_factor=3
+            ),
+        }
+        found |= {
+            name: lambda seed, pruner=pruner: optunas_by_epochs(
+                pruner(), lambda own: optuna.samplers.TPESampler(seed=own), space, curves, seed
+            )
+            for name, pruner in pruners.items()
+        }
+    rng = np.random.default_rng(0)
+    typical = median(curves.whole(space.params(space.draw(rng)), rng) for _ in range(100))
+    values = {
+        who: [[curves.noise_free(best) for best in run(seed)] for seed in range(seeds)]
+        for who, run in found.items()
+    }
+    minimum = min(curves.known.values())
+    regrets = {
+        who: ((np.mean(each, axis=0) - minimum) / (typical - minimum)).tolist()
+        for who, each in values.items()
+    }
+    heading = f"Regret on digits, {FEW} examples, for the epochs of so many trainings of {WHOLE}"
+    show(heading, regrets, [f"{count} trainings" for count in WHOLES])
+
+
 TIMED: tuple[int, ...] = (10, 100, 1_000, 10_000)
 TIMED_MODELS: tuple[int, ...] = (10, 100, 1_000)
 """Optuna's TPE and our bayes would take minutes for more."""
@@ -352,9 +526,11 @@ def times(_: int, quick: bool) -> None:
     print(flush=True)
 
 
-def show(heading: str, regrets: Mapping[str, list[float]]) -> None:
+def show(
+    heading: str, regrets: Mapping[str, list[float]], columns: Sequence[str] | None = None
+) -> None:
     print(f"{heading}\n")
-    headers = ["", *(f"{count} trials" for count in TRIALS)]
+    headers = ["", *(columns or [f"{count} trials" for count in TRIALS])]
     rows = [[who, *at] for who, at in regrets.items()]
     print(tabulate(rows, headers=headers, tablefmt="github", floatfmt=".3f"))
     print(flush=True)
@@ -363,6 +539,7 @@ def show(heading: str, regrets: Mapping[str, list[float]]) -> None:
 PARTS: dict[str, Callable[[int, bool], None]] = {
     "functions": functions,
     "digits": digits,
+    "epochs": epochs,
     "time": times,
 }
 
