@@ -78,7 +78,7 @@ def _round_steps(low: float, high: float) -> list[float]:
 def _round_ratios(low: float, high: float) -> list[float]:
     """Return round numbers in [low, high] for a log axis: powers of ten, where there are enough."""
     lowest, highest = _magnitude(low), _magnitude(high)
-    for mantissas in ((1,), (1, 3), (1, 2, 5), range(1, 10)):
+    for mantissas in ((1,), (1, 2, 5), range(1, 10)):
         found = [
             value
             for e in range(lowest, highest + 1)

@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+PROGRAM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 
 PATIENCE = 60
 """Seconds after which something that should happen has failed."""
@@ -120,10 +122,11 @@ class Browser:
 
     def everything_drawn(self) -> None:
         """Scroll through the page, so that every picture is drawn, and back."""
-        self.value("document.querySelectorAll('.picture').forEach(p => p.scrollIntoView())")
         for i in range(self.value("document.querySelectorAll('.picture').length")):
             self.value(f"document.querySelectorAll('.picture')[{i}].scrollIntoView()")
-            self.until(f"document.querySelectorAll('.picture')[{i}].querySelector('.plot .main-svg')")
+            self.until(
+                f"document.querySelectorAll('.picture')[{i}].querySelector('.plot .main-svg')"
+            )
         self.value("scrollTo(0, 0)")
 
     def screenshot(self, path: Path) -> None:

@@ -64,8 +64,9 @@ def write_picture(folder: RunFolder, name: str, file: str | None) -> None:
     report = report_of(folder)
     need_scores(report)
     picture = PICTURES[name](report)
-    if isinstance(picture, str):
-        raise UserError(f"there is no picture '{name}' of the run {report.run.name}: {picture}")
+    if not picture.panels:
+        what = f"the run {report.run.name} has no picture '{name}'"
+        raise UserError(f"{what}: {picture.missing}")
     if ending == ".html":
         content = picture_page(report, picture).encode()
     else:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypeVar
+
+import numpy as np
 
 from hpsearch.errors import UserError
 from hpsearch.report.importance import Importance, importance
@@ -135,6 +137,8 @@ class Picture:
     panels: tuple[Panel, ...]
     notes: tuple[str, ...] = ()
     """What was left out, and the like."""
+    missing: str = ""
+    """Why there is no panel, where there is none."""
     choose: bool = False
     """Whether the reader sees one panel at a time."""
     wide: bool = False
@@ -183,9 +187,19 @@ class Report:
         return self.thinned(MOST_TRIALS)
 
     @cached_property
+    def places(self) -> dict[str, dict[int, float]]:
+        """Where each trial stands on the axis of each parameter that it has, in [0, 1]."""
+        found = {}
+        for name, axis in self.run.space.axes.items():
+            there = [each for each in self.run.results if name in each.params]
+            units = places_on(axis, [each.params[name] for each in there])
+            found[name] = {each.trial: unit for each, unit in zip(there, units, strict=True)}
+        return found
+
+    @cached_property
     def importance(self) -> Importance | str:
         """How much each parameter matters, most first; or why that cannot be told."""
-        return importance(self.run.space, self.run.results, self.run.goal)
+        return importance(self.places, self.run.results, self.run.goal)
 
     @property
     def parameters(self) -> list[str]:
@@ -239,8 +253,10 @@ def score_axis(label: str, values: Sequence[float]) -> tuple[Axis, str]:
     low, high = inside[0], inside[-1]
     beyond = len(ordered) - len(inside)
     margin = 0.06 * (high - low) or 0.06 * abs(high) or 1
-    note = f"{beyond} beyond the range; double-click to see all." if beyond else ""
-    return Axis(label, short(low - margin), short(high + margin), measured=True), note
+    words = f"{beyond:,} values lie beyond what is shown; on the page a double-click shows all."
+    return Axis(label, short(low - margin), short(high + margin), measured=True), (
+        words if beyond else ""
+    )
 
 
 ABSENT = -0.1
@@ -268,9 +284,14 @@ def _ticks(axis: SpaceAxis) -> Sequence[Any]:
     return values
 
 
-def place(axis: SpaceAxis, result: Result, name: str) -> float | None:
-    """Return where a trial stands on a parameter's axis; None where it does not have it."""
-    return short(axis.to_unit(result.params[name])) if name in result.params else None
+def places_on(axis: SpaceAxis, values: Sequence[Any]) -> list[float]:
+    """Return where values stand on their axis: `to_unit` of each, but many at a time."""
+    if isinstance(axis, Real):
+        units = axis.scale.to_unit(np.asarray(values, np.float64))
+        return [short(each) for each in np.clip(units, 0, 1).tolist()]
+    known = {repr(each): each for each in values}  # repr: 1 and true are two options
+    units_of = {text: short(axis.to_unit(each)) for text, each in known.items()}
+    return [units_of[repr(each)] for each in values]
 
 
 def by_role(report: Report, results: Sequence[Result]) -> dict[str, list[Result]]:
@@ -280,11 +301,6 @@ def by_role(report: Report, results: Sequence[Result]) -> dict[str, list[Result]
     for each in results:
         groups[report.roles[each.trial]].append(each)
     return {role: group for role, group in groups.items() if group}
-
-
-def plain_data(picture: Picture) -> dict[str, Any]:
-    """Return a picture as mappings, lists, numbers and text, for JSON."""
-    return asdict(picture)
 
 
 def need_scores(report: Report) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from hpsearch.diagnosis import Diagnosis, diagnose
 from hpsearch.errors import UserError
 from hpsearch.report.formats import html_table
-from hpsearch.report.picture import ROLES, Picture, Report, plain_data
+from hpsearch.report.picture import ROLES, Picture, Report
 from hpsearch.report.pictures import PICTURES
 from hpsearch.report.rounds import boxes_table
 from hpsearch.report.table import LUCK, Column, Table, leaderboard, measure_text
@@ -36,7 +36,7 @@ def report_page(report: Report) -> str:
             f"the run {report.run.name} has no finished trial yet, so there is nothing to report"
         )
     pictures = {name: draw(report) for name, draw in PICTURES.items()}
-    drawn = [each for each in pictures.values() if isinstance(each, Picture)]
+    drawn = [each for each in pictures.values() if each.panels]
     table = leaderboard([report.run])
     sections = [
         ("summary", "Summary", _summary(report)),
@@ -75,7 +75,7 @@ def _page(
         for id_, title, body in sections
     )
     data = {
-        "pictures": {each.name: plain_data(each) for each in pictures},
+        "pictures": {each.name: each for each in pictures},
         "roles": ROLES,
         "trials": _trials(report, pictures),
         "table": None if table is None else _rows(table),
@@ -111,8 +111,10 @@ def _page(
 
 
 def embedded(data: Any) -> str:
-    """Write JSON that nothing inside can end or begin a script or a comment with."""
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    """Write JSON, also of dataclasses, that nothing inside can end or begin a script with."""
+    text = json.dumps(
+        data, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=vars
+    )
     for letter in "<>&\u2028\u2029":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
     return text.encode("utf-8", "backslashreplace").decode()
@@ -223,10 +225,9 @@ def _leaderboard(table: Table) -> str:
     )
 
 
-def _picture_section(name: str, picture: Picture | str) -> Section:
-    if isinstance(picture, str):
-        title = name.capitalize()
-        return name, title, f'<p class="note">No picture: {escape(picture)}.</p>'
+def _picture_section(name: str, picture: Picture) -> Section:
+    if not picture.panels:
+        return name, picture.title, f'<p class="note">No picture: {escape(picture.missing)}.</p>'
     notes = "".join(f'<p class="note">{escape(note)}</p>' for note in picture.notes)
     body = (
         f'<p class="tells">{escape(picture.tells)}</p>'

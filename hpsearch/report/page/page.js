@@ -106,7 +106,7 @@
   function axis(side, log) {
     const made = {
       title: { text: escaped(side.label), font: { size: 13 } }, range: [side.low, side.high],
-      gridcolor: colour("line"), zeroline: false, linecolor: colour("line"), automargin: true,
+      gridcolor: colour("line"), zeroline: false, ticklabeloverflow: "allow", linecolor: colour("line"), automargin: true,
     };
     if (side.ticks) {
       made.tickmode = "array";
@@ -138,8 +138,9 @@
     const made = {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", hovermode: "closest",
       font: { color: colour("ink"), size: 12, family: getComputedStyle(document.body).fontFamily },
-      margin: { l: 48, r: 12, t: 8, b: 40 }, dragmode: coarse ? false : "zoom", hoverdistance: 12,
+      margin: { l: 48, r: 20, t: several ? 8 : 28, b: 40 }, dragmode: coarse ? false : "zoom", hoverdistance: 12,
       hoverlabel: { align: "left", bgcolor: colour("raised"), bordercolor: colour("line"), font: { color: colour("ink") } },
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("soft"), activecolor: colour("ink") },
       xaxis: axis(panel.x), yaxis: axis(panel.y, log), shapes: [], annotations: [], bargap: 0.3,
     };
     for (const mark of panel.marks) {
@@ -150,8 +151,8 @@
       }));
     }
     if (panel.uprights.length) {
-      Object.assign(made.xaxis, { showgrid: false, side: "top", fixedrange: true });
-      Object.assign(made.yaxis, { showgrid: false, fixedrange: true, showticklabels: false });
+      Object.assign(made.xaxis, { showgrid: false, side: "top", fixedrange: true, linewidth: 0, linecolor: "rgba(0,0,0,0)" });
+      Object.assign(made.yaxis, { showgrid: false, fixedrange: true, showticklabels: false, linecolor: "rgba(0,0,0,0)" });
       made.margin = { l: 16, r: 16, t: 36, b: 8 };
       panel.uprights.forEach((upright, i) => {
         made.shapes.push({
@@ -197,8 +198,8 @@
         marker: { color: colour("hot"), size: 5 },
       });
       return Plotly.react(plotElement, traces, layout(panel, state.log, several), {
-        responsive: true, displaylogo: false, displayModeBar: !coarse && !several ? "hover" : false,
-        modeBarButtonsToRemove: ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d"],
+        responsive: true, displaylogo: false, displayModeBar: !coarse && !several && !panel.uprights.length,
+        modeBarButtons: [["toImage", "zoom2d", "pan2d", "autoScale2d", "resetScale2d"]],
       });
     };
     const mark = (trial) => {
@@ -254,7 +255,7 @@
     const state = { log: 0, hidden: new Set(), panel: 0 };
     const controls = element("div", { className: "controls" });
     const several = !picture.choose && picture.panels.length > 1;
-    const panels = element("div", { className: "panels" + (several ? " several" : "") + (picture.wide ? " wide" : "") });
+    const panels = element("div", { className: "panels" + (!several ? "" : picture.panels.length === 2 ? " several two" : " several") + (picture.wide ? " wide" : "") });
     const render = () => {
       for (const old of panels.querySelectorAll(".plot")) {
         Plotly.purge(old);
@@ -384,6 +385,7 @@
       });
       head.append(heading);
     });
+    if (columns[0].name === "rank") head.children[0].setAttribute("aria-sort", "ascending");
     filter.addEventListener("input", () => { limit = 25; fill(); });
     more.addEventListener("click", () => { limit += 200; fill(); });
     fill();

@@ -13,7 +13,7 @@ from hpsearch.report.pictures.progress import progress
 from hpsearch.report.pictures.projection import projection
 from hpsearch.report.pictures.scatter import scatter
 
-PICTURES: dict[str, Callable[[Report], Picture | str]] = {
+PICTURES: dict[str, Callable[[Report], Picture]] = {
     "curves": curves,
     "scatter": scatter,
     "parallel": parallel,
@@ -22,5 +22,4 @@ PICTURES: dict[str, Callable[[Report], Picture | str]] = {
     "projection": projection,
     "errors": errors,
 }
-"""Each returns its picture, or the sentence that says why there is none. A page shows them in this
-order."""
+"""A page shows them in this order."""

@@ -20,12 +20,13 @@ from hpsearch.report.picture import (
 )
 from hpsearch.trial import Result
 
+TITLE = "Learning curves"
 MOST_CURVES = 200
 MOST_EPOCHS = 60
 MOST_METRICS = 8
 
 
-def curves(report: Report) -> Picture | str:
+def curves(report: Report) -> Picture:
     """Draw a panel for each metric; the one that is searched for comes first."""
     scored, lost, notes = report.thinned(MOST_CURVES)
     shown = [each for each in [*scored, *lost] if each.curve]
@@ -34,13 +35,19 @@ def curves(report: Report) -> Picture | str:
     panels = [_panel(report, shown, name) for name in names[:MOST_METRICS]]
     found = tuple(panel for panel in panels if panel is not None)
     if not found:
-        return "no trial has a curve: the objective reports a number at its end only"
+        return Picture(
+            "curves",
+            TITLE,
+            "",
+            (),
+            missing="no trial has a curve: the objective reports a number at its end only",
+        )
     longest = max(len(values) for each in shown for values in each.curve.values())
     if longest > MOST_EPOCHS:
         notes = (*notes, f"Of up to {longest:,} epochs at most {MOST_EPOCHS} a curve are drawn.")
     return Picture(
         "curves",
-        "Learning curves",
+        TITLE,
         "All trials over each other. A curve that still gets better at its end asks for longer "
         "training, one that jumps up and down for a smaller learning rate, and one that hardly "
         "moves for a larger.",

@@ -16,8 +16,10 @@ from hpsearch.report.picture import (
     short,
 )
 
+TITLE = "Bias and variance of each trial"
 
-def errors(report: Report) -> Picture | str:
+
+def errors(report: Report) -> Picture:
     """Draw each trial at its train and dev error, and the limits of the diagnosis."""
     scored, _, notes = report.drawn
     known = {
@@ -27,7 +29,13 @@ def errors(report: Report) -> Picture | str:
         and (dev := each.metrics.get("dev_error")) is not None
     }
     if not known:
-        return "the objective does not report train_error and dev_error"
+        return Picture(
+            "errors",
+            TITLE,
+            "",
+            (),
+            missing="the objective does not report train_error and dev_error",
+        )
     x, _ = score_axis("train_error", [train for train, _ in known.values()])
     y, _ = score_axis("dev_error", [dev for _, dev in known.values()])
     biased = report.run.optimal_error + NOTABLE_GAP
@@ -45,7 +53,7 @@ def errors(report: Report) -> Picture | str:
         marks.append(Points(role, tuple(a for a, _ in places), tuple(b for _, b in places), trials))
     return Picture(
         "errors",
-        "Bias and variance of each trial",
+        TITLE,
         "To the right of the upright line the training set itself is not learned (bias); above the "
         f"slanted one the dev set is more than {NOTABLE_GAP:.0%} worse than the training set "
         "(variance).",

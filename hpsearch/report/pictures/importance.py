@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from hpsearch.report.importance import FOLDS, SHUFFLES
 from hpsearch.report.picture import Axis, Bars, Panel, Picture, Report, short
 
+TITLE = "Importance of each parameter"
 MOST_BARS = 25
 WEAK = 0.1
 """Where the model explains less than this, it has learned nothing that is worth reading."""
 
 
-def importances(report: Report) -> Picture | str:
+def importances(report: Report) -> Picture:
     """Draw a bar for each parameter, the most important on top."""
     known = report.importance
     if isinstance(known, str):
-        return known
+        return Picture("importance", TITLE, "", (), missing=known)
     names = known.names[:MOST_BARS]
     rows = tuple(float(len(names) - 1 - i) for i in range(len(names)))
     values, errors = known.values[: len(names)], known.errors[: len(names)]
     lowest = min(0.0, *(value - error for value, error in zip(values, errors, strict=True)))
-    highest = max(value + error for value, error in zip(values, errors, strict=True))
+    highest = max(0.0, *(value + error for value, error in zip(values, errors, strict=True)))
     weak = known.explained < WEAK
     trust = (
         f"A random forest, asked about trials it has not seen, explains {known.explained:.0%} of "
@@ -27,10 +27,9 @@ def importances(report: Report) -> Picture | str:
     )
     return Picture(
         "importance",
-        "Importance of each parameter",
+        TITLE,
         "How much worse a trial's rank is predicted once a parameter's values are shuffled; about "
-        f"0 for one that does not matter. The whisker is ± one standard deviation over {FOLDS} "
-        f"folds and {SHUFFLES} shuffles.",
+        "0 for one that does not matter. The whisker is ± one standard error.",
         (
             Panel(
                 "",

@@ -12,24 +12,24 @@ from hpsearch.report.picture import (
     Report,
     by_role,
     parameter_axis,
-    place,
     short,
 )
 from hpsearch.report.table import measure_text
 from hpsearch.trial import Result
 
+TITLE = "Parallel coordinates"
 MOST_LINES = 400
 MOST_PARAMETERS = 12
 
 
-def parallel(report: Report) -> Picture | str:
+def parallel(report: Report) -> Picture:
     """Draw one upright axis per parameter, the most important beside the score."""
     names = report.parameters[:MOST_PARAMETERS]
     if not names:
-        return "no parameter varies"
+        return Picture("parallel", TITLE, "", (), missing="no parameter varies")
     scored, _, notes = report.thinned(MOST_LINES)
     if not scored:
-        return "no trial has a score"
+        return Picture("parallel", TITLE, "", (), missing="no trial has a score")
     if len(report.parameters) > len(names):
         notes = (*notes, f"The {len(names)} most important parameters of {len(report.parameters)}.")
     names.reverse()
@@ -40,7 +40,7 @@ def parallel(report: Report) -> Picture | str:
     rank = {each.trial: short(1 - i / last) for i, each in enumerate(scored)}
 
     def heights(each: Result) -> tuple[float, ...]:
-        places = [place(space.axes[name], each, name) for name in names]
+        places = [report.places[name].get(each.trial) for name in names]
         # By rank, as good scores lie close together, and their lines are the ones to tell apart.
         return (*(ABSENT if at is None else at for at in places), rank[each.trial])
 
@@ -64,14 +64,20 @@ def parallel(report: Report) -> Picture | str:
     lowest = min(axis.low for axis in uprights)
     return Picture(
         "parallel",
-        "Parallel coordinates",
+        TITLE,
         "Each trial is a line through its values, on the parameters' own scales, to its score at "
         "the right, the best on top. Where the lines of the best trials meet, a value matters; a "
         "click in the legend hides a group.",
         (
             Panel(
                 "",
-                Axis("", -0.3, len(uprights) - 0.7, tuple(enumerate(a.label for a in uprights))),
+                Axis(
+                    "",
+                    -0.3,
+                    len(uprights) - 0.5,
+                    tuple((float(i), each.label) for i, each in enumerate(uprights)),
+                    letters=20,
+                ),
                 Axis("", lowest, 1.06, ()),
                 marks,
                 uprights=uprights,

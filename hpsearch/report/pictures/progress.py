@@ -20,12 +20,14 @@ from hpsearch.report.picture import (
 )
 from hpsearch.trial import Result, cost
 
+TITLE = "Best score so far"
 
-def progress(report: Report) -> Picture | str:
+
+def progress(report: Report) -> Picture:
     """Draw the best score so far after each trial, and after each hour or second."""
     compared = comparable(report.ranked)
     if not compared:
-        return "no trial has a score"
+        return Picture("progress", TITLE, "", (), missing="no trial has a score")
     run = report.run
     scored, _, notes = report.drawn
     drawn = [each for each in scored if each.score is not None]
@@ -65,7 +67,7 @@ def progress(report: Report) -> Picture | str:
         notes = (*notes, "The line goes by the trials that reached the highest rung.")
     return Picture(
         "progress",
-        "Best score so far",
+        TITLE,
         "A line that has been flat for long says that more trials of this kind will hardly help: "
         "refine the ranges, or change what is searched.",
         tuple(panels),

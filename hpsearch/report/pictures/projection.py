@@ -13,20 +13,20 @@ from hpsearch.report.picture import (
     Report,
     by_role,
     parameter_axis,
-    place,
 )
 from hpsearch.space import Choice
 from hpsearch.trial import Result
 
+TITLE = "Two parameters at a time, and a grid"
 MOST_PARAMETERS = 7
 """The pairs of so many parameters can be chosen: 21."""
 
 
-def projection(report: Report) -> Picture | str:
+def projection(report: Report) -> Picture:
     """Draw a panel for each pair of parameters; the two most important ones come first."""
     names = report.parameters
     if len(names) < 2:
-        return "fewer than two parameters vary"
+        return Picture("projection", TITLE, "", (), missing="fewer than two parameters vary")
     chosen = names[:MOST_PARAMETERS]
     scored, lost, notes = report.thinned(500)
     shown = [*lost, *scored]
@@ -34,7 +34,7 @@ def projection(report: Report) -> Picture | str:
         notes = (*notes, f"The pairs of the {len(chosen)} most important parameters.")
     return Picture(
         "projection",
-        "Two parameters at a time, and a grid",
+        TITLE,
         "Every trial at its values of two parameters; hollow squares are where a grid of as many "
         "trials over all parameters would have been. Where only some parameters matter, a random "
         "search tries many values of those, and a grid tries few, again and again.",
@@ -65,13 +65,12 @@ def _panel(report: Report, x: str, y: str, shown: list[Result]) -> Panel:
         )
     )
     for role, group in by_role(report, both).items():
-        places = [(place(axes[x], each, x), place(axes[y], each, y)) for each in group]
-        found = [(a, b) for a, b in places if a is not None and b is not None]
+        places = [(report.places[x][each.trial], report.places[y][each.trial]) for each in group]
         marks.append(
             Points(
                 role,
-                tuple(a for a, _ in found),
-                tuple(b for _, b in found),
+                tuple(a for a, _ in places),
+                tuple(b for _, b in places),
                 tuple(each.trial for each in group),
                 shape="cross" if role == "lost" else "dot",
             )
@@ -86,11 +85,11 @@ def _panel(report: Report, x: str, y: str, shown: list[Result]) -> Panel:
 
 
 def _grid_places(report: Report, name: str, side: int) -> tuple[float, ...]:
-    """Return the middles of equal shares of an axis; a choice has its options."""
+    """Return the places at even distances, both ends included; a choice has its options."""
     axis = report.run.space.axes[name]
     if isinstance(axis, Choice):
         return tuple(axis.to_unit(option) for option in axis.options[:side])
-    return tuple((i + 0.5) / side for i in range(side))
+    return tuple(i / (side - 1) for i in range(side)) if side > 1 else (0.5,)
 
 
 def _tried(report: Report, x: str, y: str, side: int) -> str:

@@ -15,7 +15,6 @@ from hpsearch.report.picture import (
     Report,
     by_role,
     parameter_axis,
-    place,
     score_axis,
     short,
 )
@@ -23,11 +22,13 @@ from hpsearch.report.rounds import boxes
 from hpsearch.space import Choice
 from hpsearch.trial import Result
 
+TITLE = "Score against each parameter"
 
-def scatter(report: Report) -> Picture | str:
+
+def scatter(report: Report) -> Picture:
     """Draw a panel for each varied parameter, the most important first, zoom's boxes over it."""
     if not report.run.space.axes:
-        return "no parameter varies"
+        return Picture("scatter", TITLE, "", (), missing="no parameter varies")
     scored, lost, notes = report.drawn
     y, note = score_axis(
         report.run.metric, [each.score for each in scored if each.score is not None]
@@ -37,11 +38,11 @@ def scatter(report: Report) -> Picture | str:
         notes = (*notes, "Shaded: what each round of zoom was drawn from, the later the darker.")
     return Picture(
         "scatter",
-        "Score against each parameter",
+        TITLE,
         "Each on its own scale. Best trials away from both ends say that the range is good, best "
         "trials at an end that it should move; no pattern, that the parameter hardly matters.",
         panels,
-        (*notes, *((f"Scores: {note}",) if note else ())),
+        (*notes, *((note,) if note else ())),
     )
 
 
@@ -54,9 +55,10 @@ def _panel(report: Report, name: str, scored: list[Result], lost: list[Result], 
         low, high, texts = zip(*bands, strict=True)
         marks.append(Boxes("box", low, high, texts, "rounds of zoom"))
     best_is_high = report.run.goal == "maximize"
-    edge = y.low if best_is_high else y.high
+    inside = 0.03 * (y.high - y.low)
+    edge = y.low + inside if best_is_high else y.high - inside
     for role, group in by_role(report, [*lost, *scored]).items():
-        places = [place(axis, each, name) for each in group]
+        places = [report.places[name].get(each.trial) for each in group]
         x = tuple(ABSENT if each is None else each for each in places)
         heights = tuple(edge if each.score is None else short(each.score) for each in group)
         trials = tuple(each.trial for each in group)
