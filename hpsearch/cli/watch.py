@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from rich.console import Group
+    from rich.console import Console, Group
 
     from hpsearch.cli.progress import Best
     from hpsearch.config import Config
@@ -121,7 +121,7 @@ def _live(watched: Watched) -> None:
                 state = (len(watched.results), more, shutil.get_terminal_size())
                 if state != shown:
                     shown = state
-                    live.update(_view(watched, console.width, console.height, more), refresh=True)
+                    live.update(_view(watched, console, more), refresh=True)
                 if not more:
                     return
                 threading.Event().wait(SECONDS)
@@ -129,14 +129,16 @@ def _live(watched: Watched) -> None:
             return
 
 
-def _view(watched: Watched, width: int, height: int, goes_on: bool) -> Group:
-    """Return what a terminal of that size shows."""
+def _view(watched: Watched, console: Console, goes_on: bool) -> Group:
+    """Return what the terminal shows."""
     from rich.console import Group
     from rich.text import Text
 
     from hpsearch.report import leaderboard
     from hpsearch.runs import run_of
 
+    width, height = console.size
+    unicode = "utf" in console.encoding.lower()
     config, best, trials = watched.config, watched.best, watched.trials()
     parts = [best.text_of_reached(), best.lost(), best.left() if goes_on else watched.ended()]
     lines: list[Text] = [
@@ -144,7 +146,7 @@ def _view(watched: Watched, width: int, height: int, goes_on: bool) -> Group:
         Text(best.text(), style="green" if best.best else "", overflow="fold"),
     ]
     left = height - 2 * len(lines) - 2
-    curve = _curve(config, trials, width) if left > CURVE + FEWEST_ROWS + 4 else []
+    curve = _curve(config, trials, width, unicode) if left > CURVE + FEWEST_ROWS + 4 else []
     rows = left - len(curve) - 2
     if trials and rows > 0:
         table = leaderboard([run_of(config, trials)])
@@ -166,11 +168,11 @@ def _board(table: Table, rows: int, width: int) -> list[str]:
     return [line[:width] for line in text[: rows + 2]]
 
 
-def _curve(config: Config, trials: list[Result], width: int) -> list[str]:
+def _curve(config: Config, trials: list[Result], width: int, unicode: bool) -> list[str]:
     """Return the best score so far as a curve, with a heading; nothing before the first score."""
     from hpsearch.report.pictures.progress import best_so_far, comparable
     from hpsearch.report.table import measure_text
-    from hpsearch.report.terminal import BLOCKS, curve_text
+    from hpsearch.report.terminal import curve_text
     from hpsearch.trial import ranked
 
     scored = comparable([each for each in ranked(trials, config.goal) if each.score is not None])
@@ -178,11 +180,5 @@ def _curve(config: Config, trials: list[Result], width: int) -> list[str]:
         return []
     values = best_so_far(sorted(scored, key=lambda each: each.trial), config.goal)
     text = measure_text(config.metric_name)
-    try:
-        BLOCKS.encode(sys.stdout.encoding or "ascii")
-        unicode = True
-    except (UnicodeEncodeError, LookupError):
-        unicode = False
-    labels = text(max(values)), text(min(values))
     heading = f"best {config.metric_name} so far, trial by trial"[:width]
-    return [heading, *curve_text(values, labels, width, CURVE, unicode=unicode)]
+    return [heading, *curve_text(values, text, width, CURVE, unicode=unicode)]

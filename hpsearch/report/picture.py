@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -241,22 +240,25 @@ def short(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def score_axis(label: str, values: Sequence[float]) -> tuple[Axis, str]:
-    """Return an axis that shows all values, but for a few far away; and a note of those."""
-    ordered = sorted(each for each in values if math.isfinite(each))
-    if not ordered:
-        return Axis(label, 0, 1, measured=True), ""
-    low, high = ordered[0], ordered[-1]
+def usual_range(values: Sequence[float]) -> tuple[float, float, int]:
+    """Return the lowest and the highest value but for those far away, and how many those are.
+
+    Far is five times the distance between the quartiles beyond one of them.
+    """
+    ordered = sorted(values)
     quarter, three = (ordered[int(share * (len(ordered) - 1))] for share in (0.25, 0.75))
     reach = 5 * (three - quarter)
     inside = [each for each in ordered if reach == 0 or quarter - reach <= each <= three + reach]
-    low, high = inside[0], inside[-1]
-    beyond = len(ordered) - len(inside)
+    return inside[0], inside[-1], len(ordered) - len(inside)
+
+
+def score_axis(label: str, values: Sequence[float]) -> tuple[Axis, str]:
+    """Return an axis that shows all values, but for a few far away; and a note of those."""
+    low, high, beyond = usual_range(values)
     margin = 0.06 * (high - low) or 0.06 * abs(high) or 1
     words = f"{beyond:,} values lie beyond what is shown; on the page a double-click shows all."
-    return Axis(label, short(low - margin), short(high + margin), measured=True), (
-        words if beyond else ""
-    )
+    axis = Axis(label, short(low - margin), short(high + margin), measured=True)
+    return axis, words if beyond else ""
 
 
 ABSENT = -0.1

@@ -2,41 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+from hpsearch.report.picture import usual_range
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 
 
 def curve_text(
-    values: Sequence[float], labels: tuple[str, str], width: int, height: int, *, unicode: bool
+    values: Sequence[float], text: Callable[[float], str], width: int, height: int, *, unicode: bool
 ) -> list[str]:
     """Draw values from left to right as a filled curve, `height` lines high.
+
+    Values far from the others, as the first ones often are, stand at the edge.
 
     Args:
         values: At least one; where there are more than columns, a column shows the last of its
             share, as the best score so far is one that holds from then on.
-        labels: What stands at the highest and at the lowest value.
+        text: How a value is written at the side.
+        width: Columns in all.
         unicode: False to draw with # alone.
     """
-    margin = max(map(len, labels)) + 1
-    columns = max(1, min(width - margin - 1, len(values) if len(values) > 8 else 8 * len(values)))
-    count = len(values)
-    shown = [
-        values[(i + 1) * count // columns - 1 if columns < count else i * count // columns]
-        for i in range(columns)
-    ]
-    low, high = min(values), max(values)
+    low, high, _ = usual_range(values)
+    names = {0: text(low), height - 1: text(high)}
+    margin = max(map(len, names.values())) + 1
+    count, columns = len(values), max(1, width - margin)
+    shown = [values[max(0, (i + 1) * count // columns - 1)] for i in range(columns)]
     steps = len(BLOCKS) - 1 if unicode else 1
-    full = height * steps
+    most = height * steps - 1
     # The lowest value is one step high, so that the curve is seen everywhere.
-    levels = [
-        full if high == low else 1 + round((value - low) / (high - low) * (full - 1))
-        for value in shown
-    ]
+    shares = ((min(high, max(low, each)) - low) / (high - low or 1) for each in shown)
+    levels = [1 + round(share * most) for share in shares]
     lines = []
     for row in reversed(range(height)):
-        name = labels[0] if row == height - 1 else labels[1] if row == 0 and high != low else ""
         parts = (min(steps, max(0, level - row * steps)) for level in levels)
-        drawn = "".join((BLOCKS[part] if unicode else " #"[part]) for part in parts)
-        lines.append(f"{name:>{margin - 1}} {drawn}".rstrip())
+        drawn = "".join(BLOCKS[part] if unicode else " #"[part] for part in parts)
+        lines.append(f"{names.get(row, ''):>{margin - 1}} {drawn}".rstrip())
     return lines

@@ -274,20 +274,17 @@ def _failures(report: Report) -> str:
         groups.setdefault((each.status, each.message or ""), []).append(each)
     ordered = sorted(groups.items(), key=lambda group: (-len(group[1]), group[1][0].trial))
     space = report.run.space
-    rows = tuple(
-        (
-            status,
-            message or "-",
-            len(group),
-            _listed(group),
-            space.text(group[0].params),
-        )
+    names = ("how", "why", "count", "trials", "setting of the first")
+    heads = "".join(f"<th>{name}</th>" for name in names)
+    rows = "".join(
+        f'<tr><td>{status}</td><td class="message">{escape(message or "-")}</td>'
+        f'<td class="number">{len(group):,}</td><td>{_listed(group)}</td>'
+        f"<td>{escape(space.text(group[0].params))}</td></tr>"
         for (status, message), group in ordered[:MOST_FAILURES]
     )
-    names = ("how", "why", "count", "trials", "setting of the first")
-    more = len(ordered) - len(rows)
+    more = len(ordered) - MOST_FAILURES
     note = f'<p class="note">and {more} more reasons</p>' if more > 0 else ""
-    return _scrolled(Table(tuple(map(Column, names)), rows)) + note
+    return f'<div class="scroll"><table><tr>{heads}</tr>{rows}</table></div>{note}'
 
 
 def _listed(results: Sequence[Result], most: int = 8) -> str:

@@ -101,5 +101,5 @@ def _tried(report: Report, x: str, y: str, side: int) -> str:
     count = len(report.run.space.axes)
     return (
         f"The {len(results):,} trials tried {x_tried:,} values of {x} and {y_tried:,} of {y}; a "
-        f"grid of as many over the {count} parameters tries {side} of each."
+        f"grid of as many over the {count} parameters tries at most {side} of each."
     )

@@ -30,6 +30,8 @@ def scatter(report: Report) -> Picture:
     if not report.run.space.axes:
         return Picture("scatter", TITLE, "", (), missing="no parameter varies")
     scored, lost, notes = report.drawn
+    if not scored:
+        return Picture("scatter", TITLE, "", (), missing="no trial has a score")
     y, note = score_axis(
         report.run.metric, [each.score for each in scored if each.score is not None]
     )
