@@ -49,7 +49,6 @@ def write_picture(folder: RunFolder, name: str, file: str | None) -> None:
     from hpsearch.errors import UserError
     from hpsearch.report.page import picture_page
     from hpsearch.report.paper import drawing
-    from hpsearch.report.picture import need_scores
     from hpsearch.report.pictures import PICTURES
     from hpsearch.runs import report_of
 
@@ -62,7 +61,8 @@ def write_picture(folder: RunFolder, name: str, file: str | None) -> None:
         raise UserError(f"'{file}': a picture's file must end with {endings}")
     _check_place(path)
     report = report_of(folder)
-    need_scores(report)
+    if not report.run.results:
+        raise UserError(f"the run {report.run.name} has no finished trial yet")
     picture = PICTURES[name](report)
     if not picture.panels:
         what = f"the run {report.run.name} has no picture '{name}'"

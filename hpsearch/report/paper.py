@@ -27,8 +27,8 @@ WIDTHS = {"best": 2.2, "top": 1.1, "plain": 1.2}
 SHAPES = {"dot": "o", "cross": "x", "square": "s", "end": "|"}
 COLUMNS = 3
 """So many panels stand beside each other."""
-NAMES_TURNED = 40
-"""Ticks whose texts have more letters together are written at a slant."""
+NAMES_TURNED = 10
+"""Ticks with more letters an inch are written at a slant."""
 
 
 def drawing(picture: Picture, ending: str) -> bytes:
@@ -62,7 +62,7 @@ def drawing(picture: Picture, ending: str) -> bytes:
         grid: Any = figure.subplots(rows, columns, squeeze=False)
         cells = [cell for row in grid for cell in row]
         for cell, panel in zip(cells, panels, strict=False):
-            _draw(cell, panel)
+            _draw(cell, panel, width / columns)
         for cell in cells[len(panels) :]:
             cell.axis("off")
         _legend(figure, cells[: len(panels)])
@@ -82,17 +82,17 @@ def _legend(figure: Any, cells: list[Axes]) -> None:
             list(entries.values()),
             list(entries),
             loc="outside lower center",
-            ncols=min(4, len(entries)),
+            ncols=min(int(figure.get_figwidth() / 1.5), len(entries)),
             frameon=False,
         )
 
 
-def _draw(cell: Axes, panel: Panel) -> None:
+def _draw(cell: Axes, panel: Panel, width: float) -> None:
     for mark in panel.marks:
         label = mark.label or ROLES[mark.role]
         DRAW[mark.kind](cell, mark, COLOURS[mark.role], {"label": label} if label else {})
-    _axis(cell, panel.x, "x")
-    _axis(cell, panel.y, "y")
+    _axis(cell, panel.x, "x", width)
+    _axis(cell, panel.y, "y", width)
     cell.spines[["top", "right"]].set_visible(False)
     if panel.uprights:
         _uprights(cell, panel.uprights)
@@ -139,14 +139,14 @@ DRAW: dict[str, Callable[[Any, Any, str, dict[str, Any]], None]] = {
 }
 
 
-def _axis(cell: Axes, side: Axis, way: str) -> None:
+def _axis(cell: Axes, side: Axis, way: str, width: float) -> None:
     setters: Any = cell.xaxis if way == "x" else cell.yaxis
     (cell.set_xlim if way == "x" else cell.set_ylim)(side.low, side.high)
     (cell.set_xlabel if way == "x" else cell.set_ylabel)(side.label)
     if side.ticks is not None:
         texts = [_cut(text, side.letters) for _, text in side.ticks]
         setters.set_ticks([at for at, _ in side.ticks], texts)
-        if way == "x" and sum(map(len, texts)) > NAMES_TURNED:
+        if way == "x" and sum(map(len, texts)) > NAMES_TURNED * width:
             cell.tick_params("x", rotation=30)
 
 

@@ -9,7 +9,6 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from hpsearch.errors import UserError
 from hpsearch.report.importance import Importance, importance
 from hpsearch.report.table import Run
 from hpsearch.scales import Integer, Real
@@ -303,14 +302,3 @@ def by_role(report: Report, results: Sequence[Result]) -> dict[str, list[Result]
     for each in results:
         groups[report.roles[each.trial]].append(each)
     return {role: group for role, group in groups.items() if group}
-
-
-def need_scores(report: Report) -> None:
-    """Refuse a picture of a run that has nothing to draw.
-
-    Raises:
-        UserError: no trial of the run has a score.
-    """
-    if not report.ranked:
-        what = "no finished trial yet" if not report.run.results else "no trial with a score"
-        raise UserError(f"the run {report.run.name} has {what}, so there is nothing to draw")

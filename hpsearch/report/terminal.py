@@ -27,7 +27,7 @@ def curve_text(
     names = {0: text(low), height - 1: text(high)}
     margin = max(map(len, names.values())) + 1
     count, columns = len(values), max(1, width - margin)
-    shown = [values[max(0, (i + 1) * count // columns - 1)] for i in range(columns)]
+    shown = [values[-(-(i + 1) * count // columns) - 1] for i in range(columns)]
     steps = len(BLOCKS) - 1 if unicode else 1
     most = height * steps - 1
     # The lowest value is one step high, so that the curve is seen everywhere.
