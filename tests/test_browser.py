@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import PROGRAM, Browser, chromium
-from test_page import HOSTILE, TEXT, hostile, made, plain
 
+from browser import PROGRAM, Browser, chromium
 from hpsearch.report.page import report_page
 from hpsearch.report.pictures import PICTURES
 from hpsearch.runs import report_of
+from test_page import HOSTILE, TEXT, hostile, made, plain
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="there is no Chromium on this machine")
 
@@ -94,12 +93,8 @@ def test_what_is_hostile_is_shown_and_not_run(browser: Browser, pages: dict[str,
 
 def column(browser: Browser, number: int) -> list[str]:
     """The texts of a column of the leaderboard, counted from 1."""
-    cells = f"#board tbody td:nth-child({number})"
-    return list(
-        browser.value(
-            f"[...document.querySelectorAll({json.dumps(cells)})].map(c => c.textContent)"
-        )
-    )
+    cells = f"document.querySelectorAll('#board tbody td:nth-child({number})')"
+    return list(browser.value(f"[...{cells}].map(c => c.textContent)"))
 
 
 def test_the_leaderboard_sorts_and_what_has_no_value_stays_last(opened: Browser) -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from terminal import terminal
 
 from hpsearch.store import CONFIG, RECORD, RunFolder
 from hpsearch.trial import Result
+from terminal import terminal
 
 TEXT = """\
 metric: {name: dev_error, goal: minimize}
