@@ -102,6 +102,7 @@ REPORTS = {
     "one trial": report([trial(0, 0.1)]),
     "all the same": report([trial(i, 0.25) for i in range(15)]),
     "nothing varies": report([bare(0, 0.1), bare(1, 0.2), bare(2, None)], NOTHING, metric="loss"),
+    "close together": report([trial(i, 0.987654321 + i * 1e-9) for i in range(12)]),
     "huge": report([trial(i, 10.0 ** (20 * i)) for i in range(12)], metric="loss"),
 }
 

@@ -235,8 +235,8 @@ def evenly(items: Sequence[T], most: int) -> list[T]:
 
 
 def short(value: float) -> float:
-    """Round to four significant digits, which a picture cannot show more of."""
-    return float(f"{value:.4g}")
+    """Round to six significant digits: a picture cannot show more, and its page stays small."""
+    return float(f"{value:.6g}")
 
 
 def usual_range(values: Sequence[float]) -> tuple[float, float, int]:
@@ -256,7 +256,7 @@ def score_axis(label: str, values: Sequence[float]) -> tuple[Axis, str]:
     low, high, beyond = usual_range(values)
     margin = 0.06 * (high - low) or 0.06 * abs(high) or 1
     words = f"{beyond:,} values lie beyond what is shown; on the page a double-click shows all."
-    axis = Axis(label, short(low - margin), short(high + margin), measured=True)
+    axis = Axis(label, low - margin, high + margin, measured=True)
     return axis, words if beyond else ""
 
 
@@ -269,7 +269,7 @@ def parameter_axis(name: str, axis: SpaceAxis, *, absent: bool = False) -> Axis:
 
     absent: Whether to leave room for trials that do not have it.
     """
-    ticks = [(short(axis.to_unit(each)), axis.text(each)) for each in _ticks(axis)]
+    ticks = [(round(axis.to_unit(each), 4), axis.text(each)) for each in _ticks(axis)]
     if absent:
         ticks.insert(0, (ABSENT, "not there"))
     return Axis(name, 1.4 * ABSENT if absent else -0.04, 1.04, tuple(ticks))
@@ -289,9 +289,9 @@ def places_on(axis: SpaceAxis, values: Sequence[Any]) -> list[float]:
     """Return where values stand on their axis: `to_unit` of each, but many at a time."""
     if isinstance(axis, Real):
         units = axis.scale.to_unit(np.asarray(values, np.float64))
-        return [short(each) for each in np.clip(units, 0, 1).tolist()]
+        return [round(each, 4) for each in np.clip(units, 0, 1).tolist()]
     known = {repr(each): each for each in values}  # repr: 1 and true are two options
-    units_of = {text: short(axis.to_unit(each)) for text, each in known.items()}
+    units_of = {text: round(axis.to_unit(each), 4) for text, each in known.items()}
     return [units_of[repr(each)] for each in values]
 
 

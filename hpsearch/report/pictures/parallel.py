@@ -12,7 +12,6 @@ from hpsearch.report.picture import (
     Report,
     by_role,
     parameter_axis,
-    short,
 )
 from hpsearch.report.table import measure_text
 from hpsearch.trial import Result
@@ -37,7 +36,7 @@ def parallel(report: Report) -> Picture:
     text = measure_text(report.run.metric)
 
     last = max(1, len(scored) - 1)
-    rank = {each.trial: short(1 - i / last) for i, each in enumerate(scored)}
+    rank = {each.trial: round(1 - i / last, 4) for i, each in enumerate(scored)}
 
     def heights(each: Result) -> tuple[float, ...]:
         places = [report.places[name].get(each.trial) for name in names]
