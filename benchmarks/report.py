@@ -8,6 +8,7 @@ reports, and some diverge. Each command is timed from its start to its end, the 
 from __future__ import annotations
 
 import math
+import resource
 import subprocess
 import sys
 import tempfile
@@ -91,19 +92,28 @@ def _result(config: object, number: int, rng: np.random.Generator) -> Result:
 
 def main() -> None:
     """Print a line for each number of trials."""
-    print("| trials | record, MB | page, MB | report --html, s |\n| --: | --: | --: | --: |")
+    print("| trials | record, MB | page, MB | report --html, s | of a processor, s |")
+    print("| --: | --: | --: | --: | --: |")
     for trials in map(int, sys.argv[1:] or ("100", "1000", "10000")):
         with tempfile.TemporaryDirectory() as runs:
             folder = make_run(Path(runs), "made-up", trials)
             page = Path(runs) / "page.html"
             command = [sys.executable, "-m", "hpsearch", "report", str(folder.path)]
-            times = []
+            times, processor = [], []
             for _ in range(3):
-                start = time.perf_counter()
+                start, before = time.perf_counter(), _processor_time()
                 subprocess.run([*command, "--html", str(page)], check=True, capture_output=True)
                 times.append(time.perf_counter() - start)
+                processor.append(_processor_time() - before)
             record, size = ((folder.path / RECORD).stat().st_size, page.stat().st_size)
-            print(f"| {trials:,} | {record / 1e6:.1f} | {size / 1e6:.1f} | {min(times):.1f} |")
+            figures = (record / 1e6, size / 1e6, min(times), min(processor))
+            print(f"| {trials:,} | {' | '.join(f'{each:.1f}' for each in figures)} |", flush=True)
+
+
+def _processor_time() -> float:
+    """Return the seconds of processor time that the commands run so far have taken."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":

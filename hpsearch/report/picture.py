@@ -30,7 +30,7 @@ ROLES = {
 }
 """What a colour means, and its words in a legend."""
 
-MOST_TRIALS = 1000
+MOST_TRIALS = 600
 """A picture with a point for each trial draws at most so many."""
 
 
