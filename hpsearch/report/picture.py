@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from hpsearch.report.importance import Importance, importance
+from hpsearch.report.permutation import Importance, importance
 from hpsearch.report.table import Run
 from hpsearch.scales import Integer, Real
 from hpsearch.space import Axis as SpaceAxis
