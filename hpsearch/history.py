@@ -23,14 +23,22 @@ class History:
     all that is computed from it is computed by the thread that asks.
     """
 
-    def __init__(self, goal: str, seed: int = 0, trials: int | None = None) -> None:
+    def __init__(
+        self,
+        goal: str,
+        seed: int = 0,
+        trials: int | None = None,
+        earlier: Sequence[Result] = (),
+    ) -> None:
         """Begin an empty history.
 
         goal: `minimize` or `maximize`.
         seed: The search's seed.
         trials: The number of trials at which the search ends, None where that is open. A strategy
             that reads it has to name it in its `identity`.
+        earlier: Trials of another run, with negative numbers and points of this space.
         """
+        self.earlier = list(earlier)
         self.goal, self.seed, self.trials = goal, seed, trials
         self._results: dict[int, Result] = {}  # by their order
         self._named: dict[int, Trial] = {}
@@ -101,6 +109,24 @@ class History:
             if number < count:
                 found.append(self._results[number])
         return found
+
+    def results(self, count: int) -> list[Result]:
+        """Return the trials 0 .. count - 1 by number, those without a score too.
+
+        Raises:
+            ValueError: one of these trials has not finished; `known` tells.
+        """
+        if not self.known(count):
+            raise ValueError(f"results({count}) needs the first {count} trials: ask known first")
+        return [self._results[number] for number in range(count)]
+
+    def points(self, start: int, stop: int) -> list[tuple[float, ...]]:
+        """Return the points of the trials start .. stop - 1, finished or not.
+
+        Raises:
+            KeyError: one of them was not named yet.
+        """
+        return [self._named[number].unit for number in range(start, stop)]
 
     def table(self, count: int, place: Callable[[Result], Sequence[float]]) -> Array:
         """Return a row for each of the trials 0 .. count - 1: its cost, then where `place` puts it.

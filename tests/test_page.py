@@ -399,8 +399,8 @@ def test_a_page_that_could_not_be_written_leaves_the_old_one(
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (["a", "--html", "--watch"], "--html and --watch are two reports"),
-        (["a", "--rounds", "--plot", "curves"], "--rounds and --plot are two reports"),
+        (["a", "--html", "--watch"], "--html and --watch are several reports"),
+        (["a", "--rounds", "--plot", "curves"], "--rounds and --plot are several reports"),
         (["a", "b", "--html"], "--html shows one run"),
         (["a", "--open", "--top", "3"], "--html takes no --top"),
         (["a", "--watch", "--format", "json"], "--watch takes no --top, --all, --sort or --format"),

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from hpsearch.cli.report import PICTURE_NAMES
 from hpsearch.errors import UserError
 from hpsearch.report import Run
-from hpsearch.report.permutation import importance
 from hpsearch.report.paper import COLOURS, drawing
+from hpsearch.report.permutation import importance
 from hpsearch.report.picture import (
     ROLES,
     Bars,

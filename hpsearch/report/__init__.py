@@ -4,7 +4,14 @@ The page and the pictures are imported from their own modules, as most commands 
 """
 
 from hpsearch.report.formats import FORMATS, csv_text
+from hpsearch.report.importance import (
+    beliefs,
+    beliefs_table,
+    expected_table,
+    importance_table,
+)
 from hpsearch.report.rounds import boxes_table, steps_table
+from hpsearch.report.rungs import epochs_text, rungs_table, stops_table
 from hpsearch.report.table import LUCK, Column, Run, Table, leaderboard, sort_table, trials_table
 from hpsearch.report.ties import ties_text
 
@@ -14,11 +21,18 @@ __all__ = [
     "Column",
     "Run",
     "Table",
+    "beliefs",
+    "beliefs_table",
     "boxes_table",
     "csv_text",
+    "epochs_text",
+    "expected_table",
+    "importance_table",
     "leaderboard",
+    "rungs_table",
     "sort_table",
     "steps_table",
+    "stops_table",
     "ties_text",
     "trials_table",
 ]

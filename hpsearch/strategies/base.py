@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from hpsearch.errors import UserError
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from hpsearch.history import History
     from hpsearch.space import Point, Space
+    from hpsearch.trial import Result
 
 
 class StrategyError(UserError):
@@ -86,3 +87,30 @@ class Strategy(Protocol):
 
     def identity(self, trials: int | None) -> dict[str, Any]:
         """Return, as plain data, all that decides the suggestions beside the space and the seed."""
+
+
+class Proposer(Protocol):
+    """A strategy that can choose a setting from whichever results it is given.
+
+    `suggest` of such a strategy waits for what trial `number` may see and then proposes; another
+    strategy may do the waiting, and say which results are measured alike.
+    """
+
+    def propose(
+        self,
+        space: Space,
+        history: History,
+        number: int,
+        rng: np.random.Generator,
+        known: Sequence[Result],
+        pending: Sequence[Point],
+    ) -> Suggestion:
+        """Return what trial `number` tries, given some results and no others.
+
+        history: Read only for what no result decides: `once`, `stream`, `tried`, `goal`, `seed`.
+        rng: The trial's own stream.
+        known: Finished trials by number, all measured the same way; failed ones have no score.
+            Negative numbers are trials of an earlier run, with points of this space, whose scores
+            may differ from this run's by a constant.
+        pending: The points of trials whose results may not be seen yet.
+        """

@@ -12,26 +12,36 @@ from typing import TYPE_CHECKING, Annotated, Any
 from annotated_types import Ge, Interval
 
 from hpsearch.fields import STRICT, OneOf, doc
-from hpsearch.strategies.base import Problem, Stage, Suggestion
+from hpsearch.strategies.base import Problem, Proposer, Stage, Suggestion
+from hpsearch.strategies.bayes import Bayes
 from hpsearch.strategies.random import Random
 from hpsearch.strategies.sobol import Sobol
-from hpsearch.trial import Result, cost
+from hpsearch.strategies.zoom import Zoom
+from hpsearch.trial import Result, cost, of_one_rung
 
 if TYPE_CHECKING:
     import numpy as np
 
     from hpsearch.history import History
-    from hpsearch.space import Space
+    from hpsearch.space import Point, Space
 
-PROPOSERS: dict[str, type[Random] | type[Sobol]] = {
+PROPOSERS: dict[str, type[Proposer]] = {
     "sobol": Sobol,
     "random": Random,
+    "zoom": Zoom,
+    "bayes": Bayes,
 }
 """What may name the settings of new trials."""
+
+BLIND = ("sobol", "random")
+"""Those that look at no result."""
 
 FIRST_RUNG = 9
 """The first rung is at a ninth of the full training: learning curves cross, and stopping much
 earlier was measured to be worse than no stopping at all."""
+
+FEWEST = 5
+"""Trials that a rung must have, and one more than parameters, before a model learns from it."""
 
 LAG = 8
 """Steps that may run at once. A step to the first rung is short, and a full training long."""
@@ -91,7 +101,11 @@ class Halving:
         goes_on = ladder.next(history, seen, number)
         if goes_on is not None or is_last:
             return goes_on
-        proposal = PROPOSERS[self.propose]().suggest(space, history, trial, rng)
+        proposer = PROPOSERS[self.propose]()
+        known, pending = (
+            ([], []) if self.propose in BLIND else ladder.comparable(history, space, number)
+        )
+        proposal = proposer.propose(space, history, trial, rng, known, pending)
         rung = self.begins_at(trial)
         return proposal._replace(stage=Stage(self.rungs()[rung], rung))
 
@@ -196,6 +210,17 @@ class _Ladder:
                     stage = Stage(self._epochs[rung + 1], rung + 1, self._epochs[rung], number)
                     return Suggestion(result.unit, None, stage)
         return None
+
+    def comparable(
+        self, history: History, space: Space, order: int
+    ) -> tuple[list[Result], list[Point]]:
+        """Return what a model may learn from, `of_one_rung`, and the points that are still open."""
+        results = history.results(self._read)
+        known = of_one_rung(results, max(FEWEST, len(space.axes) + 1))
+        begun = {result.trial for result in known}
+        steps = (history.named(place) for place in range(self._read, order))
+        pending = {step.number: step.unit for step in steps if step.number not in begun}
+        return [*history.earlier, *known], list(pending.values())
 
     def _take(self, result: Result | None, history: History) -> None:
         assert result is not None
