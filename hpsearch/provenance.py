@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -53,6 +54,22 @@ def session(jobs: int) -> dict[str, Any]:
         "seconds": 0.0,
         "ended": None,
     }
+
+
+def goes_on(session: Mapping[str, Any]) -> bool:
+    """Tell whether the command of a session still runs, as far as this machine can know."""
+    import psutil
+
+    if session.get("ended") is not None:
+        return False
+    if session.get("host") != platform.node() or "pid" not in session:
+        return True
+    try:
+        born = psutil.Process(session["pid"]).create_time()
+    except psutil.Error:
+        return False
+    # A number may be given again; the second is that to which `started` is rounded down.
+    return bool(born <= datetime.fromisoformat(session["started"]).timestamp() + 1)
 
 
 def _version(package: str) -> str | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hpsearch.config import Config, best_yaml, load_config
 from hpsearch.ending import Ending
@@ -15,6 +15,7 @@ from hpsearch.errors import MachineError, UserError
 from hpsearch.provenance import describe
 from hpsearch.report import (
     FORMATS,
+    LUCK,
     Run,
     beliefs,
     boxes_table,
@@ -32,12 +33,36 @@ from hpsearch.store import BEST, CONFIG, LEADERBOARD, PROVENANCE, TABLE, RunFold
 from hpsearch.trial import Result, joined, of_one_rung, ranked, trials_text
 from hpsearch.yamlfile import dump
 
+if TYPE_CHECKING:
+    from hpsearch.report.picture import Report
+
 
 def run_of(config: Config, results: Sequence[Result]) -> Run:
     """Return what a leaderboard needs to know of a run."""
     metric = config.metric
     return Run(
         config.name, config.metric_name, config.goal, metric.optimal_error, config.space, results
+    )
+
+
+def report_of(folder: RunFolder) -> Report:
+    """Read all that a page and its pictures tell of a run; also while the run goes on.
+
+    Raises:
+        UserError: the record was written by a newer hpsearch, or the config was changed.
+        MachineError: the record is damaged.
+    """
+    from hpsearch.report.picture import Report
+
+    config = load_run(folder, with_data=False)
+    steps = counted(config, folder.results())
+    results = joined(steps)
+    return Report(
+        run_of(config, results),
+        steps,
+        how_it_ended(config, folder, results),
+        config.document.raw.decode(errors="replace"),
+        folder.provenance(),
     )
 
 
@@ -313,8 +338,4 @@ IMPORTANCE = (
 EXPECTED = (
     "What is expected where one parameter has this value and the others are as in the best five "
     "settings; low and high are one standard deviation away."
-)
-LUCK = (
-    "The best of many trials is partly luck on the dev set: expect it to do a little worse on new "
-    "data."
 )

@@ -46,6 +46,9 @@ class Scale(Protocol):
     def tidy(self, value: float, *, up: bool) -> float:
         """Round a value up or down to the digits that matter on this scale."""
 
+    def ticks(self) -> list[float]:
+        """Return the values in [min, max], in order, that an axis of this scale is marked with."""
+
 
 def _directed(value: float, exponent: int, *, up: bool) -> float:
     """Round to a whole multiple of 10 ** exponent, in decimal, so that 0.3 stays 0.3."""
@@ -58,6 +61,33 @@ def _directed(value: float, exponent: int, *, up: bool) -> float:
 
 def _magnitude(value: float) -> int:
     return math.floor(math.log10(abs(value)))
+
+
+FEWEST_TICKS, MOST_TICKS = 3, 6
+
+
+def _round_steps(low: float, high: float) -> list[float]:
+    """Return the multiples of 1, 2 or 5 times a power of ten in [low, high], at most six."""
+    exponent = _magnitude(high - low) - 1
+    steps = (float(f"{m}e{e}") for e in range(exponent, exponent + 3) for m in (1, 2, 5))
+    step = next(each for each in steps if (high - low) / each <= MOST_TICKS - 1)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [float(f"{i * step:.12g}") for i in range(first, last + 1)]
+
+
+def _round_ratios(low: float, high: float) -> list[float]:
+    """Return round numbers in [low, high] for a log axis: powers of ten, where there are enough."""
+    lowest, highest = _magnitude(low), _magnitude(high)
+    for mantissas in ((1,), (1, 2, 5), range(1, 10)):
+        found = [
+            value
+            for e in range(lowest, highest + 1)
+            for m in mantissas
+            if low * (1 - 1e-9) <= (value := float(f"{m}e{e}")) <= high * (1 + 1e-9)
+        ]
+        if len(found) >= FEWEST_TICKS:
+            return found[:: -(-len(found) // MOST_TICKS)]
+    return _round_steps(low, high)
 
 
 @dataclass(frozen=True)
@@ -96,6 +126,10 @@ class Linear:
         """Round to thousandths of the range."""
         return _directed(value, _magnitude(self.max - self.min) - 3, up=up)
 
+    def ticks(self) -> list[float]:
+        """Return three to six round numbers."""
+        return _round_steps(self.min, self.max)
+
 
 @dataclass(frozen=True)
 class Log:
@@ -133,6 +167,10 @@ class Log:
     def tidy(self, value: float, *, up: bool) -> float:
         """Round to three significant digits."""
         return _directed(value, _magnitude(value) - 2, up=up)
+
+    def ticks(self) -> list[float]:
+        """Return powers of ten, or round numbers between them: 0.0001, 0.001, 0.01."""
+        return _round_ratios(self.min, self.max)
 
 
 @dataclass(frozen=True)
@@ -176,6 +214,11 @@ class OneMinusLog:
     def tidy(self, value: float, *, up: bool) -> float:
         """Round to three significant digits of 1 - value."""
         return _directed(value, _magnitude(1 - value) - 2, up=up)
+
+    def ticks(self) -> list[float]:
+        """Return values at round distances from 1: 0.9, 0.99, 0.999."""
+        distances = _round_ratios(1 - self.max, 1 - self.min)
+        return [float(f"{1 - each:.15g}") for each in reversed(distances)]
 
 
 SCALES: dict[str, Callable[[float, float], Scale]] = {

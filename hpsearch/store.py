@@ -38,6 +38,7 @@ TABLE = "trials.csv"
 LEADERBOARD = "leaderboard.md"
 BEST = "best.yaml"
 PROVENANCE = "provenance.json"
+REPORT = "report.html"
 TRIALS = "trials"
 LOG = "log.txt"
 EARLIER = "earlier.jsonl"
@@ -109,10 +110,12 @@ class RunFolder:
 
     # Reading
 
-    def read_record(self, *, curves: bool = True) -> Record:
+    def read_record(self, *, curves: bool = True, since: int = 0) -> Record:
         """Read the record; a torn or damaged last line is left out.
 
         curves: False to leave the curves out, which are large.
+
+        since: Bytes of whole lines that are known already.
 
         Raises:
             MachineError: a line before the last is damaged, or the file cannot be read.
@@ -120,14 +123,17 @@ class RunFolder:
         """
         path = self.path / RECORD
         results: dict[int, Result] = {}
-        whole = 0
+        whole = since
         try:
             with path.open("rb") as file:
+                file.seek(since)
                 for number, line in enumerate(file, start=1):
                     try:
                         result = decode(line)
                     except ValueError:
                         rest = len(line) + len(file.read())
+                        if rest > len(line) and since:
+                            return self.read_record(curves=curves)  # which can name the line
                         if rest > len(line):
                             raise MachineError(
                                 f"{path}:{number}: this line of the record is damaged, and it is "

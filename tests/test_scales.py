@@ -172,3 +172,21 @@ def test_tidy_values_are_short_and_on_the_right_side(
 def test_a_value_is_written_with_the_digits_that_matter(name: str, value: float, text: str) -> None:
     low, high = {"linear": (0, 1), "log": (1e-4, 1), "one_minus_log": (0, 0.9999)}[name]
     assert Real(SCALES[name](low, high), name).text(value) == text
+
+
+@pytest.mark.parametrize("name", SCALES)
+@given(data=st.data())
+def test_an_axis_has_a_few_marks_in_order_and_inside(name: str, data: st.DataObject) -> None:
+    low, high = data.draw(ends(name))
+    marks = SCALES[name](low, high).ticks()
+    assert 2 <= len(marks) <= 6
+    assert marks == sorted(set(marks))
+    room = 1e-6 * (high - low)
+    assert all(low - room <= each <= high + room for each in marks)
+
+
+def test_marks_are_round_on_their_own_scale() -> None:
+    assert SCALES["linear"](0, 1).ticks() == [0, 0.2, 0.4, 0.6, 0.8, 1]
+    assert SCALES["log"](1e-4, 1).ticks() == [0.0001, 0.001, 0.01, 0.1, 1]
+    assert SCALES["log"](16, 256).ticks() == [20, 50, 100, 200]
+    assert SCALES["one_minus_log"](0.9, 0.999).ticks() == [0.9, 0.99, 0.999]

@@ -11,11 +11,22 @@ from typing import TYPE_CHECKING
 import click
 
 from hpsearch.cli.options import complete_run, for_runs, runs_option, terminal_width
+from hpsearch.cli.pictures import write_page, write_picture
+from hpsearch.cli.watch import watch_run
 
 if TYPE_CHECKING:
     from hpsearch.report import Run, Table
     from hpsearch.store import RunFolder
 
+PICTURE_NAMES = (
+    "curves",
+    "scatter",
+    "parallel",
+    "importance",
+    "progress",
+    "projection",
+    "errors",
+)
 FORMAT_NAMES = ("text", "markdown", "csv", "json", "latex", "html-table")
 
 
@@ -43,6 +54,18 @@ FORMAT_NAMES = ("text", "markdown", "csv", "json", "latex", "html-table")
 @click.option(
     "--importance", is_flag=True, help="How much each parameter matters, and what to expect of it."
 )
+@click.option(
+    "--html",
+    "page",
+    metavar="[FILE]",
+    is_flag=False,
+    flag_value="",
+    help="Write everything as one page with pictures. Default: report.html in the run's folder.",
+)
+@click.option("--open", "opened", is_flag=True, help="Write that page, and open it in the browser.")
+@click.option("--plot", type=click.Choice(PICTURE_NAMES), help="Write one picture: see --output.")
+@click.option("-o", "--output", help="The file of --plot: its ending is .png, .svg or .html.")
+@click.option("-w", "--watch", is_flag=True, help="Show the leaderboard while the run goes on.")
 @runs_option
 def report(
     names: tuple[str, ...],
@@ -54,6 +77,11 @@ def report(
     rounds: bool,
     rungs: bool,
     importance: bool,
+    page: str | None,
+    opened: bool,
+    plot: str | None,
+    output: str | None,
+    watch: bool,
     runs: Path,
 ) -> None:
     """Show the leaderboard of RUN, by default the newest; several runs share one table.
@@ -65,16 +93,35 @@ def report(
     from hpsearch.report import FORMATS, leaderboard, sort_table, ties_text
     from hpsearch.store import find_run
 
-    folders = [find_run(runs, each) for each in dict.fromkeys(names) or (None,)]
     asked = {
         "--lineage": lineage,
         "--rounds": rounds,
         "--rungs": rungs,
         "--importance": importance,
+        "--html": page is not None or opened,
+        "--plot": plot is not None,
+        "--watch": watch,
     }
     chosen = [option for option, given in asked.items() if given]
     if len(chosen) > 1:
         raise click.UsageError(f"{' and '.join(chosen)} are several reports: choose one")
+    if output is not None and plot is None:
+        raise click.UsageError("--output is the file of --plot: say which picture")
+    folders = [find_run(runs, each) for each in dict.fromkeys(names) or (None,)]
+    if asked["--html"] or plot or watch:
+        if len(folders) > 1:
+            raise click.UsageError(f"{chosen[0]} shows one run: name one")
+        if top or everything or sort or name != "text":
+            raise click.UsageError(f"{chosen[0]} takes no --top, --all, --sort or --format")
+    if asked["--html"]:
+        write_page(folders[0], page or None, opened=opened)
+        return
+    if plot:
+        write_picture(folders[0], plot, output)
+        return
+    if watch:
+        watch_run(folders[0])
+        return
     if lineage:
         _show_lineage(folders, name)
         return

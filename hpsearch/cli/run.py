@@ -171,7 +171,8 @@ def _show_leaderboard(config: Config, outcome: Outcome, folder: RunFolder) -> No
 def _closing_words(config: Config, outcome: Outcome, folder: RunFolder) -> None:
     """Say what the best is worth, and what to do next."""
     from hpsearch.refine import FEWEST
-    from hpsearch.runs import LUCK, best_of_parent
+    from hpsearch.report import LUCK
+    from hpsearch.runs import best_of_parent
 
     complete = [result for result in outcome.results if result.score is not None]
     if len(complete) > 1:

@@ -1,4 +1,7 @@
-"""Tables of results, and the formats they are written in."""
+"""Tables and pictures of results, and the formats they are written in.
+
+The page and the pictures are imported from their own modules, as most commands need neither.
+"""
 
 from hpsearch.report.formats import FORMATS, csv_text
 from hpsearch.report.importance import (
@@ -9,11 +12,12 @@ from hpsearch.report.importance import (
 )
 from hpsearch.report.rounds import boxes_table, steps_table
 from hpsearch.report.rungs import epochs_text, rungs_table, stops_table
-from hpsearch.report.table import Column, Run, Table, leaderboard, sort_table, trials_table
+from hpsearch.report.table import LUCK, Column, Run, Table, leaderboard, sort_table, trials_table
 from hpsearch.report.ties import ties_text
 
 __all__ = [
     "FORMATS",
+    "LUCK",
     "Column",
     "Run",
     "Table",

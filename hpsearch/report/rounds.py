@@ -24,6 +24,12 @@ def boxes_table(space: Space, results: Iterable[Result]) -> Table | None:
     return Table(tuple(map(Column, names)), rows) if rows else None
 
 
+def boxes(results: Iterable[Result]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield each round of a zoom, as `2 of 5`, with its box: by parameter, and as plain data."""
+    for _, note in _told(results, "box"):
+        yield f"{note['round']} of {note['of']}", note["box"]
+
+
 def steps_table(results: Iterable[Result]) -> Table | None:
     """Return one row per trial that was a step from another; None where there is none.
 

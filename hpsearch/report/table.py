@@ -15,6 +15,11 @@ from hpsearch.trial import Params, Result, cost, ranked, standing
 
 Text = Callable[[Any], str]
 
+LUCK = (
+    "The best of many trials is partly luck on the dev set: expect it to do a little worse on new "
+    "data."
+)
+
 
 def number_text(value: Any) -> str:
     """Write a measured number with four significant digits, a missing one as a dash."""
