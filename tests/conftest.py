@@ -13,6 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("any load", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any load")
 
 ROOT = Path(__file__).parent.parent
 
@@ -26,6 +31,12 @@ parameters:
   hidden_units: {type: int, min: 4, max: 16}
 budget: {trials: 6}
 """
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """A process for each core, at most four; none beside this one when single tests are named."""
+    single = bool(config.args) and all("::" in argument for argument in config.args)
+    return 0 if single else min(os.cpu_count() or 1, 4)
 
 
 @pytest.fixture
