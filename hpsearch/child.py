@@ -47,13 +47,14 @@ def main() -> None:
 
         objective = from_spec(start["kind"], start["objective"])
         objective.prepare(Names(**start["names"]))
+        resumes = objective.steps().resumes if start["in_steps"] else False
     except UserError as error:
         _send(answers, {"started": False, "mistake": True, "message": str(error)})
         return
     except BaseException as error:
         _send(answers, {"started": False, "mistake": False, "message": _describe(error)})
         return
-    _send(answers, {"started": True})
+    _send(answers, {"started": True, "resumes": resumes})
     while True:
         _send(answers, _repeated(objective, inbox.get(), start["metric"]))
 
@@ -118,6 +119,8 @@ def _sheltered(objective: Objective, request: Message, metric: str) -> Message:
         budget=request["budget"],
         folder=Path(request["folder"]),
         deadline=request["deadline"],
+        start=request["start"],
+        until=request["until"],
     )
     _seed_global_generators(context.seed)
     answer = run_trial(objective, request["params"], context)
@@ -145,9 +148,10 @@ def _seed_global_generators(seed: int) -> None:
 def run_trial(objective: Objective, params: dict[str, Any], context: Context) -> Message:
     """Run one trial; whatever it raises is part of the answer.
 
-    Returns status, score, metrics, curve (a list per metric), seconds, message. The metrics are the
-    last epoch's, unless the objective returns others: those of an earlier epoch that it went back
-    to, say. A trial that ends by budget.time is complete, and the message says after which epoch.
+    Returns status, score, metrics, curve (a list per metric), epochs, seconds, message. The metrics
+    are the last epoch's, unless the objective returns others: those of an earlier epoch that it
+    went back to, say. A trial that ends by budget.time is complete, and the message says after
+    which epoch.
     """
     from hpsearch.objectives import CrashedError
 
@@ -157,15 +161,19 @@ def run_trial(objective: Objective, params: dict[str, Any], context: Context) ->
     curve: dict[str, list[float | None]] = {}
     kept: dict[str, float] = {}
     count, over = 0, False
+    steps = None if context.until is None else objective.steps()
+    begun = context.start if steps is not None and steps.resumes else 0
 
     def is_over() -> bool:
         """Tell whether the trial is to end at this epoch, unless that is its last one anyway."""
         nonlocal over
+        if steps is not None and not steps.told and begun + count == context.until:
+            return True
         over = (
             context.deadline is not None
             and time.monotonic() >= context.deadline
             and count >= objective.FEWEST_EPOCHS
-            and count != context.budget
+            and begun + count != context.budget
             and _unusable(metrics, context.metric) is None
         )
         return over
@@ -185,9 +193,13 @@ def run_trial(objective: Objective, params: dict[str, Any], context: Context) ->
             metrics |= {name: finite(value) for name, value in kept.items()}
             curve = curve or {name: [value] for name, value in metrics.items()}
             message = _unusable(metrics, context.metric)
+            if steps is not None and not (steps.told or steps.resumes) and message is None:
+                message = _not_in_epochs(count, context)
             status = "failed" if message else "complete"
             if over and not message:
-                message = f"ended by budget.time after {_epochs_text(count, context.budget)}"
+                message = (
+                    f"ended by budget.time after {_epochs_text(begun + count, context.budget)}"
+                )
     except CrashedError as error:
         status, message = "crashed", str(error)
     except BaseException as error:
@@ -197,6 +209,7 @@ def run_trial(objective: Objective, params: dict[str, Any], context: Context) ->
         "score": metrics[context.metric] if status == "complete" else None,
         "metrics": metrics,
         "curve": curve,
+        "epochs": _epochs_of(count, context, told=steps is not None and steps.told),
         "seconds": time.perf_counter() - began,
         "message": message,
     }
@@ -217,6 +230,26 @@ def _epochs(
             return
         yield epoch
         over = is_over() or None
+
+
+def _epochs_of(count: int, context: Context, *, told: bool) -> int | None:
+    """Return how many epochs were trained: those reported, or those that the objective was told.
+
+    None where the objective counts none.
+    """
+    if context.budget is None:
+        return None
+    return context.budget - context.start if told or not count else count
+
+
+def _not_in_epochs(count: int, context: Context) -> str | None:
+    """Say that an objective which is to be ended after some epochs does not report any."""
+    if count > 1 or context.until == 1:
+        return None
+    return (
+        f"it reported '{context.metric}' once, at its end, and halving ends trials after some "
+        "epochs: it must report after each one, or take the number of epochs as its budget"
+    )
 
 
 def _epochs_text(count: int, of: int | None) -> str:

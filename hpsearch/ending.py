@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hpsearch.trial import Result, cost
+from hpsearch.trial import Result, standing
 
 
 def is_failure(result: Result) -> bool:
@@ -17,7 +17,8 @@ class Ending:
     """Takes results in any order and finds the first trial at which a limit is reached.
 
     It judges trial k only when all of 0 .. k are known. So the search ends at the same trial for
-    any number of jobs; trials that had already run beyond it do not count.
+    any number of jobs; trials that had already run beyond it do not count. Where trials go on in
+    steps, it is steps that are counted.
     """
 
     goal: str
@@ -32,16 +33,16 @@ class Ending:
     best: Result | None = None
     """The best of the judged trials."""
     failed_in_a_row: list[Result] = field(default_factory=list)
-    _leading: tuple[float, int] | None = None
-    """Cost and number of the best of all trials, judged or not."""
+    _leading: tuple[tuple[float, float], int] | None = None
+    """Standing and place of the best of all trials, judged or not."""
     _waiting: dict[int, Result] = field(default_factory=dict)
 
     def add(self, result: Result) -> None:
         """Take one more result."""
-        self._waiting[result.trial] = result
-        standing = cost(result, self.goal), result.trial
-        if result.score is not None and (self._leading is None or standing < self._leading):
-            self._leading = standing
+        self._waiting[result.order] = result
+        place = standing(result, self.goal), result.order
+        if result.score is not None and (self._leading is None or place < self._leading):
+            self._leading = place
         while self.reason is None and self.counted in self._waiting:
             self._judge(self._waiting.pop(self.counted))
 
@@ -63,10 +64,10 @@ class Ending:
         else:
             self.failed_in_a_row = []
         if result.score is not None and (
-            self.best is None or cost(result, self.goal) < cost(self.best, self.goal)
+            self.best is None or standing(result, self.goal) < standing(self.best, self.goal)
         ):
             self.best = result
-        since = result.trial - (self.best.trial if self.best else -1)
+        since = result.order - (self.best.order if self.best else -1)
         if self.trials is not None and self.counted >= self.trials:
             self.reason = "trials"
         elif self.failures is not None and len(self.failed_in_a_row) >= self.failures:

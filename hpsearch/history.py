@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from hpsearch.seeds import stream
-from hpsearch.trial import Params, Result, cost
+from hpsearch.trial import Params, Result, Trial, cost, trial_of
+
+if TYPE_CHECKING:
+    from hpsearch.space import Point
 
 T = TypeVar("T")
 Array = npt.NDArray[np.float64]
@@ -32,8 +35,9 @@ class History:
             that reads it has to name it in its `identity`.
         """
         self.goal, self.seed, self.trials = goal, seed, trials
-        self._results: dict[int, Result] = {}
-        self._named: set[int] = set()
+        self._results: dict[int, Result] = {}  # by their order
+        self._named: dict[int, Trial] = {}
+        self._begun = [0]  # how many trials the steps before each step began
         self._first: dict[str, int] = {}  # a setting -> the lowest trial that has it
         self._known = 0
         self._order: list[tuple[float, int]] = []  # the complete ones of the first _sorted trials
@@ -43,19 +47,37 @@ class History:
         self._memo: dict[Any, Any] = {}
 
     def add(self, result: Result) -> None:
-        """Take the result of a trial."""
-        self._results[result.trial] = result
-        if result.trial not in self._named:  # of an earlier command
-            self.name(result.trial, result.params)
+        """Take the result of a trial, or of a step of one."""
+        self._results[result.order] = result
+        if result.order not in self._named:  # of an earlier command
+            self.name(trial_of(result))
 
-    def name(self, number: int, params: Params) -> None:
-        """Take the setting of a trial that is going to run."""
-        self._named.add(number)
-        key = repr(params)
-        self._first[key] = min(number, self._first.get(key, number))
+    def name(self, trial: Trial) -> None:
+        """Take a trial that is going to run, or to go on."""
+        self._named[trial.order] = trial
+        key = repr(trial.params)
+        self._first[key] = min(trial.number, self._first.get(key, trial.number))
+
+    def named(self, order: int) -> Trial:
+        """Return what was dealt out at a place of the order, finished or not."""
+        return self._named[order]
+
+    def result(self, order: int) -> Result | None:
+        """Return what came of it; None while it runs."""
+        return self._results.get(order)
+
+    def begun(self, count: int) -> int:
+        """Return how many trials the steps 0 .. count - 1 began, which were all named."""
+        while len(self._begun) <= count:
+            trial = self._named[len(self._begun) - 1]
+            self._begun.append(max(self._begun[-1], trial.number + 1))
+        return self._begun[count]
 
     def known(self, count: int) -> bool:
-        """Tell whether the trials 0 .. count - 1 have all finished."""
+        """Tell whether the trials 0 .. count - 1 have all finished.
+
+        Where trials go on in steps, all counts here are of steps.
+        """
         while self._known < count and self._known in self._results:
             self._known += 1
         return self._known >= count
@@ -82,6 +104,24 @@ class History:
             if number < count:
                 found.append(self._results[number])
         return found
+
+    def results(self, count: int) -> list[Result]:
+        """Return the trials 0 .. count - 1 by number, those without a score too.
+
+        Raises:
+            ValueError: one of these trials has not finished; `known` tells.
+        """
+        if not self.known(count):
+            raise ValueError(f"results({count}) needs the first {count} trials: ask known first")
+        return [self._results[number] for number in range(count)]
+
+    def points(self, start: int, stop: int) -> list[Point]:
+        """Return the points of the trials start .. stop - 1, finished or not.
+
+        Raises:
+            KeyError: one of them was not named yet.
+        """
+        return [self._named[number].unit for number in range(start, stop)]
 
     def table(self, count: int, place: Callable[[Result], Sequence[float]]) -> Array:
         """Return a row for each of the trials 0 .. count - 1: its cost, then where `place` puts it.

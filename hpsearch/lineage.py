@@ -9,7 +9,7 @@ from hpsearch.config import Config
 from hpsearch.errors import HpsearchError
 from hpsearch.report import Column, Table
 from hpsearch.report.table import measure_text
-from hpsearch.runs import counted, load_run
+from hpsearch.runs import load_run, trials_of
 from hpsearch.space import Choice, ends
 from hpsearch.store import RunFolder, all_runs
 from hpsearch.trial import Result, cost, ranked
@@ -53,7 +53,7 @@ def family(folder: RunFolder) -> list[Member]:
         first = parent
     places = {name: RunFolder(folder.path.parent / name) for name in found}
     return [
-        Member(found[name], counted(found[name], places[name].results(curves=False)), depth)
+        Member(found[name], trials_of(found[name], places[name].results(curves=False)), depth)
         for name, depth in _descendants(first, found)
     ]
 

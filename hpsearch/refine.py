@@ -10,7 +10,7 @@ from typing import Any
 from hpsearch.config import Config, allowed, refined_yaml
 from hpsearch.config.definitions import DEFAULT_TRIALS, MOST_REPEATS
 from hpsearch.errors import UserError
-from hpsearch.runs import counted
+from hpsearch.runs import trials_of
 from hpsearch.space import Choice
 from hpsearch.strategies import STRATEGIES
 from hpsearch.strategies.grid import Grid
@@ -44,7 +44,7 @@ def refined(
     Raises:
         UserError: nothing varies, or there are fewer than three complete trials.
     """
-    complete = [result for result in counted(config, results) if result.score is not None]
+    complete = [result for result in trials_of(config, results) if result.score is not None]
     if not config.space.axes:
         raise UserError(f"nothing varies in the run {config.name}, so there is nothing to refine")
     if not complete:

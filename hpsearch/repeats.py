@@ -17,10 +17,12 @@ def merged(answers: Sequence[dict[str, Any]], metric: str) -> dict[str, Any]:
     metric: The one that is the score.
     """
     *before, last = answers
-    seconds = sum(answer["seconds"] for answer in answers)
+    spent = {"seconds": sum(answer["seconds"] for answer in answers), "epochs": None}
+    if last["epochs"] is not None:
+        spent["epochs"] = sum(answer["epochs"] for answer in answers)
     if last["status"] != "complete":
         scores = [answer["score"] for answer in before]
-        return {**last, "seconds": seconds, "scores": scores}
+        return {**last, **spent, "scores": scores}
     counted = before if last["message"] is not None and before else answers
     first = counted[0]
     metrics = {
@@ -38,7 +40,7 @@ def merged(answers: Sequence[dict[str, Any]], metric: str) -> dict[str, Any]:
         "score": metrics[metric],
         "metrics": metrics,
         "curve": curve,
-        "seconds": seconds,
+        **spent,
         "scores": [answer["score"] for answer in counted],
     }
 

@@ -22,7 +22,7 @@ from hpsearch.report import (
     trials_table,
 )
 from hpsearch.store import BEST, CONFIG, LEADERBOARD, PROVENANCE, TABLE, RunFolder
-from hpsearch.trial import Result, ranked, trials_text
+from hpsearch.trial import Result, joined, ranked, trials_text
 from hpsearch.yamlfile import dump
 
 
@@ -35,19 +35,25 @@ def run_of(config: Config, results: Sequence[Result]) -> Run:
 
 
 def counted(config: Config, results: Sequence[Result]) -> list[Result]:
-    """Leave out the trials that ran beyond the one at which the budget ended the search."""
+    """Leave out what ran beyond the trial, or the step, at which the budget ended the search."""
     ending = ending_of(config)
     for result in results:
         ending.add(result)
     if ending.reason is None:
         return list(results)
-    return [result for result in results if result.trial < ending.counted]
+    return [result for result in results if result.order < ending.counted]
+
+
+def trials_of(config: Config, results: Sequence[Result]) -> list[Result]:
+    """Return one result for each trial that counts, by number."""
+    return joined(counted(config, results))
 
 
 def ending_of(config: Config) -> Ending:
     """Return what decides at which trial a config's search ends."""
     budget = config.budget
-    return Ending(config.goal, config.limit, budget.patience, budget.failures)
+    trials = None if config.in_steps else config.limit
+    return Ending(config.goal, trials, budget.patience, budget.failures)
 
 
 def how_it_ended(config: Config, folder: RunFolder, results: Sequence[Result]) -> str:
@@ -56,23 +62,24 @@ def how_it_ended(config: Config, folder: RunFolder, results: Sequence[Result]) -
     results: The trials that count, or all of the record.
     """
     budget, ending = config.budget, ending_of(config)
-    for result in sorted(results, key=lambda result: result.trial):
+    for result in sorted(results, key=lambda result: result.order):
         ending.add(result)
     sessions = folder.provenance().get("sessions") or [{}]
-    reason = ending.reason or sessions[-1].get("ended")
-    if ending.reason:
-        text = {
-            "trials": f"ended by budget.trials ({config.limit})"
-            if config.limit != config.size
-            else f"the {config.method} is complete",
-            "patience": f"ended by budget.patience ({budget.patience} trials without a gain)",
-            "failures": f"ended by budget.failures ({budget.failures} in a row)",
-        }[ending.reason]
-    elif reason == "time" and budget.time:
-        text = f"ended by budget.time ({budget.time})"
-    elif reason == "space":
-        text = "ended as there was nothing left to try"
-    else:
+    reason = sessions[-1].get("ended")
+    if not config.in_steps:  # whose single steps alone could tell
+        reason = ending.reason or reason
+    text = {
+        "trials": f"ended by budget.trials ({config.limit})"
+        if config.limit != config.size
+        else f"the {config.method} is complete",
+        "epochs": f"ended by budget.epochs ({budget.epochs})",
+        "patience": f"ended by budget.patience ({budget.patience} trials without a gain)",
+        "failures": f"ended by budget.failures ({budget.failures} in a row)",
+        "time": f"ended by budget.time ({budget.time})",
+        "space": "ended as there was nothing left to try",
+    }.get(reason or "")
+    unlimited = {"time": budget.time is None, "epochs": budget.epochs is None}
+    if text is None or unlimited.get(reason or ""):
         of = "" if config.limit is None else f"{len(results)} of "
         text = f"not finished: {of}{trials_text(config.limit or len(results))} so far"
     early = sum(result.ended_early is not None for result in results)
@@ -204,7 +211,7 @@ def best_of_parent(config: Config, folder: RunFolder) -> tuple[str, int, float] 
     measured = parent.provenance().get("identity", {}).get("metric")
     if measured != {"name": config.metric_name, "goal": config.goal}:
         return None
-    best = ranked(parent.results(curves=False), config.goal)[:1]
+    best = ranked(joined(parent.results(curves=False)), config.goal)[:1]
     if not best or best[0].score is None:
         return None
     return parent.name, best[0].trial, best[0].score
@@ -221,7 +228,10 @@ def changed_since_parent(config: Config, folder: RunFolder) -> list[str]:
 
 
 def write_tables(config: Config, folder: RunFolder, results: list[Result]) -> None:
-    """Write every file of the run folder that is made from the record."""
+    """Write every file of the run folder that is made from the record.
+
+    results: One for each trial that counts.
+    """
     constants = dict(config.constants)
     table = csv_text(trials_table(config.space, constants, results))
     folder.write(TABLE, table + "\n")

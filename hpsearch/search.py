@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +33,7 @@ from hpsearch.seeds import stream
 from hpsearch.store import RunFolder
 from hpsearch.strategies import Own, StrategyError
 from hpsearch.supervisor import Halt, Supervisor
-from hpsearch.trial import Result, Trial
+from hpsearch.trial import Result, Trial, joined
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -48,8 +49,8 @@ class Outcome:
     new: int
     """How many of them this command ran."""
     reason: str
-    """Which limit ended it (trials, time, patience, failures); `space` when nothing was left to
-    try; or `signal`."""
+    """Which limit ended it (trials, epochs, time, patience, failures); `space` when nothing was
+    left to try; or `signal`."""
     signal: int | None = None
     """The signal that stopped it."""
     beyond: int = 0
@@ -66,27 +67,32 @@ def history_of(config: Config, results: Sequence[Result] = ()) -> History:
     return history
 
 
-def suggest(config: Config, history: History, number: int) -> Trial | None:
-    """Return trial `number`, or None while the strategy waits for a result.
+def suggest(config: Config, history: History, order: int) -> Trial | None:
+    """Return what is dealt out at place `order`, or None while the strategy waits for a result.
 
-    A pure function of the config, the number and the results that the strategy may see; `history`
-    knows all trials before it, and from now on this one.
+    A pure function of the config, the place and the results that the strategy may see; `history`
+    knows all that was dealt out before it, and from now on this one.
 
     Raises:
         UserError: the user's own strategy fails.
     """
-    rng = stream(config.seed, "suggest", number)
+    rng = stream(config.seed, "suggest", order)
     try:
-        suggestion = config.strategy.suggest(config.space, history, number, rng)
+        suggestion = config.strategy.suggest(config.space, history, order, rng)
     except StrategyError as error:
         text, _, hint = str(error).partition("\n")
         raise config.document.error(("method", "python"), text, hint) from None
     if suggestion is None:
         return None
-    params = config.space.params(suggestion.point)
-    history.name(number, params)
-    seed = config.training_seed(number)
-    return Trial(number, params, suggestion.point, seed, suggestion.note)
+    params, stage = config.space.params(suggestion.point), suggestion.stage
+    number = order
+    if stage is not None:
+        number = history.begun(order) if stage.trial is None else stage.trial
+    trial = Trial(number, params, suggestion.point, config.training_seed(number), suggestion.note)
+    if stage is not None:
+        trial = replace(trial, step=order, start=stage.start, until=stage.until, rung=stage.rung)
+    history.name(trial)
+    return trial
 
 
 def search(
@@ -134,6 +140,7 @@ def supervise(config: Config, folder: RunFolder, halt: Halt) -> Supervisor:
         timeout=config.trial.timeout_seconds,
         memory=config.trial.memory_bytes,
         repeats=config.trial.repeats,
+        in_steps=config.in_steps,
         places=folder,
         halt=halt,
     )
@@ -180,7 +187,7 @@ def _search(
             warn(f"{', '.join(changed)} changed after the first trials ran; they stay as they are")
         past = time_spent(provenance["sessions"], record.results)
         this = session(jobs)
-        before = sorted(record.results, key=lambda result: result.trial)
+        before = sorted(record.results, key=lambda result: result.order)
         check_record(config, folder, before)
         loop = _Loop(config, folder, supervisor, halt, before, jobs, past)
         if loop.ended is None:
@@ -189,13 +196,14 @@ def _search(
             with begin(before) as watch:
                 loop.run(watch)
             this["seconds"] = round(loop.elapsed, 3)
-        reason = "signal" if loop.signal else loop.ended or "space"
+        reason = "signal" if loop.signal else loop.ended or loop.spent or "space"
         _keep_reason(folder, provenance, reason)
-        results = counted(config, sorted(loop.results, key=lambda result: result.trial))
+        kept = counted(config, loop.results)
+        results = joined(kept)
         write_tables(config, folder, results)
-    new = len(results) - len(counted(config, before))
+    new = len(kept) - len(counted(config, before))
     failures = loop.ending.failed_in_a_row if reason == "failures" else ()
-    beyond = len(loop.results) - len(results)
+    beyond = len(loop.results) - len(kept)
     return Outcome(results, max(new, 0), reason, loop.signal, beyond, failures)
 
 
@@ -221,15 +229,23 @@ class _Loop:
         past: float,
     ) -> None:
         self.config, self.folder, self.supervisor = config, folder, supervisor
-        limit = config.limit
+        limit = None if config.in_steps else config.limit
         self.jobs = jobs if limit is None else max(1, min(jobs, limit - len(before)))
         self.results = [replace(result, curve={}) for result in before]
         self.ending = ending_of(config)
         for result in before:
             self.ending.add(result)
         self.history = history_of(config, self.results)
-        self.done = {result.trial for result in before}
+        self.done = {result.order for result in before}
         self.next = 0
+        self.spent: str | None = None
+        """The limit that lets nothing more be dealt out; what runs still counts."""
+        self.epochs = {result.order: epochs_of(result) for result in before}
+        """Epochs of each trial or step, those of a running one at most."""
+        self.all_epochs = sum(self.epochs.values())
+        self.lock = threading.Lock()
+        self.waiting: Trial | None = None
+        """What is dealt out next, as soon as budget.epochs is known to have room for it."""
         self.notes: dict[int, dict[str, Any]] = {}
         self.broken: UserError | None = None
         self.again: list[Result] = []
@@ -259,7 +275,7 @@ class _Loop:
         """Run wave after wave of trials: all that the strategy can name by now."""
         with _signals(self._stop):
             try:
-                while self.ended is None and not self.halt.is_set():
+                while self.ended is None and self.spent is None and not self.halt.is_set():
                     before = len(self.results)
                     self.failed_in_a_row = 0
                     self._wave(watch, self._ready(), self.jobs)
@@ -290,10 +306,11 @@ class _Loop:
                 if result.status == "crashed" and result.attempts <= self.config.trial.retries:
                     self.again.append(result)
                     continue
-                result = replace(result, note=self.notes.get(result.trial))
+                result = replace(result, note=self.notes.get(result.order))
                 self.folder.append(result)
                 kept = replace(result, curve={})  # curves are on disk, and large
                 self.results.append(kept)
+                self._count(kept.order, epochs_of(kept))
                 self.ending.add(kept)
                 self.history.add(kept)
                 self.failed_in_a_row = self.failed_in_a_row + 1 if is_failure(result) else 0
@@ -309,36 +326,70 @@ class _Loop:
         """Yield the trials whose process died, for another attempt with the same seed."""
         lost, self.again = self.again, []
         for result in lost:
-            trial = Trial(result.trial, result.params, result.unit, result.seed)
-            yield trial, result.budget, result.attempts + 1
+            yield self.history.named(result.order), result.budget, result.attempts + 1
 
     def _ready(self) -> Iterator[Work]:
         """Yield the trials to run next; joblib reads this from a thread of its own."""
-        limit = self.config.limit
-        while limit is None or self.next < limit:
+        limit, in_steps = self.config.limit, self.config.in_steps
+        while True:
             if self.halt.is_set() or self.ended or self.again:
                 return  # a lost trial runs first: nothing after it counts before it is known
+            if limit is not None and not in_steps and self.next >= limit:
+                return
             horizon = self.ending.horizon
             if horizon is not None and self.next > horizon:
                 return  # whether it is needed shows when the running ones have finished
             if self.failed_in_a_row >= self.config.budget.failures:
                 return  # a broken objective fails fast, while the first trial may still start
-            number = self.next
-            if number in self.done:
+            order = self.next
+            if order in self.done:
                 self.next += 1
                 continue
-            try:
-                trial = suggest(self.config, self.history, number)
-            except UserError as error:
-                self.broken = error  # `run` raises it: joblib's thread has nobody to tell
-                return
+            if (trial := self.waiting) is None:
+                try:
+                    trial = suggest(self.config, self.history, order)
+                except UserError as error:
+                    self.broken = error  # `run` raises it: joblib's thread has nobody to tell
+                    return
             if trial is None:
+                if in_steps and limit is not None and self.history.begun(order) >= limit:
+                    self.spent = "trials" if self.history.known(order) else None
+                return
+            epochs = trial.until
+            if epochs is None:
+                epochs = self.config.objective.epochs(self.config.space.given(trial.params))
+            self.waiting = None if self._affords(order, trial, epochs) else trial
+            if self.waiting is not None:
                 return
             self.next += 1
             if trial.note is not None:
-                self.notes[number] = trial.note
-            epochs = self.config.objective.epochs(self.config.space.given(trial.params))
+                self.notes[order] = trial.note
             yield trial, epochs, 1
+
+    def _affords(self, order: int, trial: Trial, epochs: int | None) -> bool:
+        """Tell whether budget.epochs leaves room for a step, and keep what it may take.
+
+        While others run, their epochs count in full: it then waits for what they really took.
+        """
+        if epochs is None:
+            return True
+        most, wanted = self.config.budget.epochs, self.supervisor.planned(trial, epochs)
+        if most is None or self.all_epochs + wanted <= most:
+            self._count(order, wanted)
+            return True
+        if self.history.known(order):
+            self.spent = "epochs"
+        return False
+
+    def _count(self, order: int, epochs: int) -> None:
+        with self.lock:
+            self.all_epochs += epochs - self.epochs.get(order, 0)
+            self.epochs[order] = epochs
+
+
+def epochs_of(result: Result) -> int:
+    """Return the epochs that a result took; where they were not counted, those it was allowed."""
+    return (result.budget or 0) if result.epochs is None else result.epochs
 
 
 @contextlib.contextmanager

@@ -18,8 +18,19 @@ from hpsearch.errors import MachineError, UserError, nearest
 from hpsearch.fields import RUN_NAME
 from hpsearch.trial import Result, frozen
 
-FORMAT = 2
-"""The version of the record's lines; those of 1 lack `scores` and `note`."""
+FORMAT = 3
+"""The version of the record's lines; those of 1 lack `scores` and `note`, those of 2 what counts
+epochs and steps."""
+
+OPTIONAL: dict[str, tuple[Any, ...]] = {
+    "scores": ([],),
+    "note": (None, {}),
+    "epochs": (None,),
+    "step": (None,),
+    "start": (0,),
+    "rung": (None,),
+}
+"""What a line has only where there is something to say, and what says nothing."""
 
 CONFIG = "config.yaml"
 RECORD = "trials.jsonl"
@@ -34,8 +45,8 @@ LOG = "log.txt"
 def encode(result: Result) -> bytes:
     """Write a result as one line of strict JSON whose last member is a checksum of the rest."""
     record = {"format": FORMAT, **asdict(result)}
-    for name in ("scores", "note"):
-        if not record[name]:
+    for name, empty in OPTIONAL.items():
+        if record[name] in empty:
             del record[name]
     body = json.dumps(record, allow_nan=False, separators=(",", ":")).encode()
     return b'%s,"checksum":"%08x"}\n' % (body[:-1], zlib.crc32(body[:-1]))
@@ -123,7 +134,7 @@ class RunFolder:
                         return Record(list(results.values()), whole, rest)
                     whole += len(line)
                     kept = result if curves else replace(result, curve={})
-                    results.setdefault(result.trial, kept)
+                    results.setdefault(result.order, kept)
         except FileNotFoundError:
             return Record([], 0, 0)
         except OSError as error:
@@ -131,9 +142,12 @@ class RunFolder:
         return Record(list(results.values()), whole, 0)
 
     def results(self, *, curves: bool = True) -> list[Result]:
-        """Return the finished trials by number; without their curves they take little memory."""
+        """Return what is finished, in the order in which it was dealt out.
+
+        Without their curves they take little memory.
+        """
         found = self.read_record(curves=curves).results
-        return sorted(found, key=lambda result: result.trial)
+        return sorted(found, key=lambda result: result.order)
 
     def provenance(self) -> dict[str, Any]:
         """Return what is known of how the run came about; empty where nothing was kept."""

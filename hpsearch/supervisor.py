@@ -145,6 +145,8 @@ class Child:
         except BaseException:
             self.end()
             raise
+        self.resumes = bool(answer.get("resumes"))
+        """Whether its objective can go on from where an earlier step of a trial ended."""
         if not answer["started"]:
             self.end()
             if answer["mistake"]:
@@ -295,6 +297,7 @@ class Supervisor:
         timeout: float | None,
         memory: int | None,
         repeats: int = 1,
+        in_steps: bool = False,
         places: Places,
         halt: Halt,
     ) -> None:
@@ -303,7 +306,9 @@ class Supervisor:
             "objective": objective,
             "names": asdict(names),
             "metric": metric,
+            "in_steps": in_steps,
         }
+        self._resumes = False
         self._given = given
         self._timeout = timeout
         self._memory = memory
@@ -323,7 +328,16 @@ class Supervisor:
             UserError: the objective cannot be used as the config says.
             MachineError: no child can be started.
         """
-        self._give_back(self._take())
+        child = self._take()
+        self._resumes = child.resumes
+        self._give_back(child)
+
+    def planned(self, trial: Trial, epochs: int) -> int:
+        """Return how many epochs a trial takes, or a step that ends after `epochs`, at most.
+
+        A step of an objective that cannot go on from where the last one ended begins anew.
+        """
+        return (epochs - (trial.start if self._resumes else 0)) * self._repeats
 
     def run(self, trial: Trial, epochs: int | None, attempt: int = 1) -> Result | None:
         """As `_run`; `close` waits for it."""
@@ -349,6 +363,8 @@ class Supervisor:
             "params": self._given(trial.params),
             "seeds": repeat_seeds(trial.seed, self._repeats),
             "budget": epochs,
+            "start": trial.start,
+            "until": trial.until,
             "folder": str(self._places.trial_folder(trial.number).absolute()),
         }
         try:
@@ -395,6 +411,10 @@ class Supervisor:
             seconds=round(answer.get("seconds", time.monotonic() - began), 6),
             message=message,
             scores=answer.get("scores", []),
+            epochs=answer.get("epochs", None if epochs is None else self.planned(trial, epochs)),
+            step=trial.step,
+            start=trial.start if self._resumes else 0,
+            rung=trial.rung,
         )
 
     def _give_back(self, child: Child) -> None:

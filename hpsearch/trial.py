@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 Params = dict[str, Any]
@@ -38,11 +39,24 @@ class Trial:
     """The training seed, in 0 .. 2**32 - 1."""
     note: dict[str, Any] | None = None
     """What the strategy has to say of how it came to this trial, as plain data."""
+    step: int | None = None
+    """Which step of the search this is, counted from 0; None where every trial has one step."""
+    start: int = 0
+    """Epochs it was trained for in earlier steps."""
+    until: int | None = None
+    """Epochs after which this step ends; None where it trains to the end."""
+    rung: int | None = None
+    """Which rung that is, counted from 0; only trials of one rung can be compared."""
+
+    @property
+    def order(self) -> int:
+        """Its place in the order in which the search deals out work."""
+        return self.number if self.step is None else self.step
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one trial: a line of the record."""
+    """What came of one trial, or of one step of it: a line of the record."""
 
     trial: int
     status: str
@@ -68,11 +82,39 @@ class Result:
     """The score of each complete repeat, where a setting was tried on several seeds."""
     note: dict[str, Any] | None = None
     """What the strategy has to say of how it came to this trial, as plain data."""
+    epochs: int | None = None
+    """Epochs that were trained, over all repeats; None where the objective does not count any."""
+    step: int | None = None
+    """Which step of the search this is; None where every trial has one step."""
+    start: int = 0
+    """Epochs of its curve that earlier steps of the trial have."""
+    rung: int | None = None
+    """Which rung the trial was trained to, counted from 0; None without rungs."""
+
+    @property
+    def order(self) -> int:
+        """Its place in the order in which the search dealt out work."""
+        return self.trial if self.step is None else self.step
 
     @property
     def ended_early(self) -> str | None:
         """How a complete trial came to end before its last epoch; None for any other trial."""
         return self.message if self.status == "complete" else None
+
+
+def trial_of(result: Result) -> Trial:
+    """Return the trial, or the step of one, that a result came of."""
+    return Trial(
+        result.trial,
+        result.params,
+        result.unit,
+        result.seed,
+        result.note,
+        step=result.step,
+        start=result.start,
+        until=None if result.step is None else result.budget,
+        rung=result.rung,
+    )
 
 
 def trials_text(count: int) -> str:
@@ -87,6 +129,47 @@ def cost(result: Result, goal: str) -> float:
     return result.score if goal == "minimize" else -result.score
 
 
+def standing(result: Result, goal: str) -> tuple[float, float]:
+    """Return what results are compared by, lower is better; infinite for one without a score.
+
+    A trial that was trained to a higher rung stands before all of the lower ones: the score after
+    a few epochs says little of the score after many. One that budget.time ended on its way to a
+    rung stands below all that reached one.
+    """
+    if result.score is None:
+        return math.inf, math.inf
+    rung = -1 if result.ended_early else result.rung
+    return (0 if result.rung is None or rung is None else -rung), cost(result, goal)
+
+
 def ranked(results: Sequence[Result], goal: str) -> list[Result]:
     """Return the results best first; equal scores by trial number, those without a score last."""
-    return sorted(results, key=lambda result: (cost(result, goal), result.trial))
+    return sorted(results, key=lambda result: (*standing(result, goal), result.trial))
+
+
+def joined(results: Iterable[Result]) -> list[Result]:
+    """Return one result per trial, by number: what the last of its steps came to.
+
+    Its curve, its epochs and its time are those of all its steps.
+    """
+    found: dict[int, Result] = {}
+    for result in sorted(results, key=lambda result: result.order):
+        before = found.get(result.trial)
+        found[result.trial] = result if before is None else _longer(before, result)
+    return sorted(found.values(), key=lambda result: result.trial)
+
+
+def _longer(before: Result, last: Result) -> Result:
+    curve = {
+        name: [*before.curve.get(name, ())[: last.start], *values]
+        for name, values in last.curve.items()
+    }
+    epochs = None if last.epochs is None else last.epochs + (before.epochs or 0)
+    return replace(
+        last,
+        curve=curve,
+        epochs=epochs,
+        seconds=round(before.seconds + last.seconds, 6),
+        started=before.started,
+        note=before.note if last.note is None else {**(before.note or {}), **last.note},
+    )

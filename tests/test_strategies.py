@@ -30,12 +30,12 @@ from hpsearch.scales import Integer, Linear, Log, OneMinusLog, Real
 from hpsearch.seeds import stream
 from hpsearch.space import Among, Axis, Choice, Point, Space
 from hpsearch.store import RunFolder
-from hpsearch.strategies import STRATEGIES, Strategy
+from hpsearch.strategies import STRATEGIES, Halving, Strategy, Suggestion
 from hpsearch.strategies.grid import Grid
 from hpsearch.strategies.lattice import ticks
 from hpsearch.strategies.sobol import BITS, Sobol, _Sequence
 from hpsearch.strategies.zoom import FIRST, Zoom
-from hpsearch.trial import Result
+from hpsearch.trial import Result, Trial, joined
 from hpsearch.yamlfile import parse_yaml
 
 FORMS: dict[str, dict[str, Any]] = {
@@ -46,6 +46,9 @@ FORMS: dict[str, dict[str, Any]] = {
     "zoom, one after another": {"name": "zoom", "lag": 1, "start": "random", "top": 3},
     "zoom in rounds": {"name": "zoom", "rounds": 4},
     "zoom to a grid": {"name": "zoom", "rounds": 3, "finish": "grid"},
+    "halving": {"name": "halving", "max": 27},
+    "halving with zoom": {"name": "halving", "max": 27, "propose": "zoom", "lag": 4},
+    "hyperband": {"name": "halving", "max": 30, "brackets": 3, "propose": "random"},
 }
 """Every strategy, and every way in which one works."""
 
@@ -95,7 +98,7 @@ def bowl(number: int, point: Point) -> float:
     return sum((u - 0.3) ** 2 for u in point)
 
 
-def searched(
+def stepped(
     chosen: Strategy,
     space: Space,
     trials: int,
@@ -105,36 +108,72 @@ def searched(
     order: random.Random | None = None,
     before: Sequence[Result] = (),
 ) -> list[Result]:
-    """Run a search whose trials end in any order, on top of some that are there already."""
+    """Run a search whose trials end in any order, on top of some that are there already.
+
+    Of a strategy that trains trials in steps, the results are those of the steps.
+    """
     size = chosen.size(space)
     trials = trials if size is None else min(size, trials)
     history = History("minimize", seed, trials)
-    results = {result.trial: result for result in before}
+    results = {result.order: result for result in before}
     for result in before:
         history.add(result)
     running: list[Result] = []
-    number = 0
-    while len(results) < trials:
-        while number < trials:
-            if number in results:
-                number += 1
+    place = 0
+    while True:
+        while isinstance(chosen, Halving) or place < trials:
+            if place in results:
+                place += 1
                 continue
-            suggestion = chosen.suggest(space, history, number, stream(seed, "suggest", number))
+            suggestion = chosen.suggest(space, history, place, stream(seed, "suggest", place))
             if suggestion is None:
                 break
-            params, point = space.params(suggestion.point), suggestion.point
-            history.name(number, params)
-            value = score(number, point)
+            trial = named(space, history, place, suggestion)
+            value = score(trial.number, trial.unit)
             status = "failed" if value is None else "complete"
             running.append(
-                Result(number, status, params, point, 0, None, value, note=suggestion.note)
+                Result(
+                    trial.number,
+                    status,
+                    trial.params,
+                    trial.unit,
+                    0,
+                    trial.until,
+                    value,
+                    note=trial.note,
+                    step=trial.step,
+                    start=trial.start,
+                    rung=trial.rung,
+                )
             )
-            number += 1
-        assert running, f"trial {number} waits for trials that have all finished"
+            place += 1
+        if not running:
+            break
         done = running.pop(order.randrange(len(running)) if order else 0)
-        results[done.trial] = done
+        results[done.order] = done
         history.add(done)
-    return [results[k] for k in range(trials)]
+    return [results[place] for place in range(len(results))]
+
+
+def named(space: Space, history: History, place: int, suggestion: Suggestion) -> Trial:
+    """Name in the history what a strategy suggests, as the search does."""
+    number, stage = place, suggestion.stage
+    trial = Trial(number, space.params(suggestion.point), suggestion.point, 0, suggestion.note)
+    if stage is not None:
+        number = history.begun(place) if stage.trial is None else stage.trial
+        trial = replace(trial, number=number, step=place, start=stage.start)
+        trial = replace(trial, until=stage.until, rung=stage.rung)
+    history.name(trial)
+    return trial
+
+
+def searched(chosen: Strategy, space: Space, trials: int, **keys: Any) -> list[Result]:
+    """Run a search, and return what became of each trial."""
+    results = joined(stepped(chosen, space, trials, **keys))
+    expected = chosen.size(space)
+    assert [result.trial for result in results] == list(range(len(results)))
+    assert len(results) == trials or isinstance(chosen, Halving) or len(results) == expected
+    return results
 
 
 def test_every_strategy_is_tested_here() -> None:
@@ -183,9 +222,9 @@ def test_trials_depend_neither_on_the_order_of_results_nor_on_interruptions(
         return None if number % 7 == 2 else bowl(number, point)
 
     for space in (SPACE, COUNTABLE):
-        whole = searched(strategy(form), space, 40, score=some_fail)
-        before = [result for result in whole if result.trial in kept]
-        again = searched(strategy(form), space, 40, score=some_fail, order=order, before=before)
+        whole = stepped(strategy(form), space, 40, score=some_fail)
+        before = [result for result in whole if result.order in kept]
+        again = stepped(strategy(form), space, 40, score=some_fail, order=order, before=before)
         assert again == whole
 
 
@@ -239,10 +278,10 @@ seed: 5
 budget: {{trials: 24, failures: 24}}
 """
 CODE = """
-def score(rate, units, kind):
+def score(rate, units, kind, budget=9):
     if units == 2:
         raise ValueError("no")
-    return float("nan") if units == 3 and kind == "b" else (units - 4) ** 2 + rate
+    return float("nan") if units == 3 and kind == "b" else (units - 4) ** 2 + rate + 1 / budget
 """
 
 
@@ -270,7 +309,7 @@ def test_jobs_and_interruptions_leave_the_table_as_it_is(
     record.write_bytes(b"".join([lines[0], *lines[2:9], lines[15], lines[16][:50]]))
     assert run_in(command, cut, "-j", 2) == alone
     notes = [
-        {r.trial: r.note for r in RunFolder(tmp_path / each / "s").results()}
+        {r.order: r.note for r in RunFolder(tmp_path / each / "s").results()}
         for each in ("alone", "cut")
     ]
     assert notes[0] == notes[1]
@@ -822,6 +861,6 @@ def test_zoom_tries_no_setting_twice_also_where_it_looks_over_the_whole_space() 
             params = space.params(suggestion.point)
             assert repr(params) not in seen
             seen.add(repr(params))
-            history.name(number, params)
+            history.name(Trial(number, params, suggestion.point, 0))
             score = (params["a"] - 7) ** 2 + (params["b"] - 3) ** 2 + (params["o"] == "p")
             history.add(Result(number, "complete", params, suggestion.point, 0, None, float(score)))

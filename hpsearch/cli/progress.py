@@ -28,19 +28,24 @@ class Best:
     def __init__(self, config: Config, before: list[Result]) -> None:
         self.config = config
         self.done = 0
-        self.statuses: Counter[str] = Counter()
+        self.epochs = 0
+        self.latest: dict[int, Result] = {}
+        """What the latest step of each trial came to."""
         self.best: Result | None = None
         for result in before:
             self.add(result)
-        self.before = len(before)
+        self.before = self.reached[0]
         self.started = time.monotonic()
 
     def add(self, result: Result) -> None:
         """Take one more result."""
+        from dataclasses import replace
+
         from hpsearch.trial import ranked
 
         self.done += 1
-        self.statuses[result.status] += 1
+        self.epochs += result.epochs or 0
+        self.latest[result.trial] = replace(result, params={}, curve={}, metrics={})
         known = [result] if self.best is None else [self.best, result]
         first = ranked(known, self.config.goal)[0]
         self.best = first if first.score is not None else None
@@ -53,17 +58,39 @@ class Best:
         name = self.config.metric_name
         return f"best {name} {self.best.score:.4g} (trial {self.best.trial}) {setting}".strip()
 
+    @property
+    def reached(self) -> tuple[int, int | None, str]:
+        """How far the search is, of how much if that is known, and what is counted."""
+        limit, epochs = self.config.limit, self.config.budget.epochs
+        if limit is None and epochs is not None:
+            return self.epochs, epochs, "epochs"
+        return len(self.latest), limit, "trials"
+
+    def text_of_reached(self) -> str:
+        """Say how far the search is."""
+        done, total, unit = self.reached
+        went_on = self.done - len(self.latest)
+        further = f", {went_on} steps further" if went_on else ""
+        return f"{done}{f'/{total}' if total else ''} {unit}{further}"
+
     def left(self) -> str:
         """Say how long the rest will take, from the pace of this command."""
-        limit, new = self.config.limit, self.done - self.before
-        if limit is None or not new or self.done >= limit:
+        done, total, unit = self.reached
+        new = done - self.before
+        if (
+            total is None
+            or new <= 0
+            or done >= total
+            or (self.config.in_steps and unit == "trials")
+        ):
             return ""
         pace = (time.monotonic() - self.started) / new
-        return f"{duration_text(pace * (limit - self.done))} left"
+        return f"{duration_text(pace * (total - done))} left"
 
     def lost(self) -> str:
         """Say how many trials ended without a score, and how: `2 diverged, 1 failed`."""
-        lost = {name: n for name, n in self.statuses.items() if name != "complete"}
+        statuses = Counter(result.status for result in self.latest.values())
+        lost = {name: n for name, n in statuses.items() if name != "complete"}
         return ", ".join(f"{n} {name}" for name, n in lost.items())
 
 
@@ -94,14 +121,17 @@ def show_progress(config: Config, before: list[Result], *, quiet: bool) -> Itera
 
 
 def _lines(config: Config, best: Best) -> Watch:
-    limit = config.limit
-    every = max(1, (limit or 100) // LINES)
+    told = best.reached[0]
 
     def watch(result: Result) -> None:
+        nonlocal told
         best.add(result)
-        if best.done % every == 0 or best.done == limit:
-            total = f"/{limit}" if limit else ""
-            parts = [f"{best.done}{total} trials", best.lost(), best.left()]
+        done, total, unit = best.reached
+        every = max(1, (total or 100) // LINES)
+        is_end = done == total and (unit == "epochs" or not config.in_steps)
+        if done // every > told // every or is_end:
+            told = done
+            parts = [best.text_of_reached(), best.lost(), best.left()]
             with contextlib.suppress(OSError):  # a full or closed log stops no search
                 click.echo(f"{', '.join(filter(None, parts))}: {best.text()}", err=True)
 
@@ -116,24 +146,24 @@ def _live(config: Config, best: Best) -> Iterator[Watch]:
     from rich.text import Text
 
     console = Console(stderr=True)
-    limit = config.limit
+    done, total, unit = best.reached
     progress = Progress(
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
-        TextColumn("trials"),
+        TextColumn(unit),
         TimeElapsedColumn(),
         TextColumn("{task.fields[left]}"),
         TextColumn("[yellow]{task.fields[lost]}"),
         console=console,
     )
-    task = progress.add_task("", total=limit, completed=best.done, left="", lost=best.lost())
+    task = progress.add_task("", total=total, completed=done, left="", lost=best.lost())
     name, line = Text(config.name, style="bold"), Text(best.text())
     shown = Group(name, progress, line)
     with Live(shown, console=console, transient=True, refresh_per_second=5):
 
         def watch(result: Result) -> None:
             best.add(result)
-            progress.update(task, completed=best.done, left=best.left(), lost=best.lost())
+            progress.update(task, completed=best.reached[0], left=best.left(), lost=best.lost())
             line.plain = best.text()
 
         yield watch

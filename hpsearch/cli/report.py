@@ -88,12 +88,12 @@ def report(
 def _show_rounds(folders: list[RunFolder], name: str) -> None:
     from hpsearch.errors import UserError
     from hpsearch.report import FORMATS, boxes_table, steps_table
-    from hpsearch.runs import counted, load_run
+    from hpsearch.runs import load_run, trials_of
 
     if len(folders) > 1:
         raise UserError("--rounds shows how one run came to its trials: name one")
     config = load_run(folders[0], with_data=False)
-    results = counted(config, folders[0].results(curves=False))
+    results = trials_of(config, folders[0].results(curves=False))
     table = boxes_table(config.space, results) or steps_table(results)
     if table is None:
         raise UserError(
@@ -127,10 +127,10 @@ def _read(folder: RunFolder) -> tuple[Run, str]:
     """Return a run and how it ended."""
     from dataclasses import replace
 
-    from hpsearch.runs import counted, how_it_ended, load_run, measured_on, run_of
+    from hpsearch.runs import how_it_ended, load_run, measured_on, run_of, trials_of
 
     config = load_run(folder, with_data=False)
-    run = run_of(config, counted(config, folder.results(curves=False)))
+    run = run_of(config, trials_of(config, folder.results(curves=False)))
     data = measured_on(folder).get("sha256")
     run = replace(run, constants=config.objective.constants, data=data)
     return run, how_it_ended(config, folder, run.results)

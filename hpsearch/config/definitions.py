@@ -163,7 +163,10 @@ class Budget:
     __pydantic_config__ = STRICT
 
     trials: Annotated[int, Ge(1), Le(10_000_000)] | None = doc(
-        f"how many trials; {DEFAULT_TRIALS} unless time or patience limits them", default=None
+        f"how many trials; {DEFAULT_TRIALS} unless another key limits them", default=None
+    )
+    epochs: Annotated[int, Ge(1)] | None = doc(
+        "how many epochs in all trials together; none begins that could go beyond", default=None
     )
     time: Annotated[str, DURATION] | None = doc(
         "no trial starts after this long, and running ones end at their next epoch", default=None
@@ -177,8 +180,8 @@ class Budget:
 
     @property
     def limit(self) -> int | None:
-        """The number of trials, or None when only time or patience ends the search."""
-        unlimited = self.trials is None and (self.time or self.patience)
+        """The number of trials, or None when only something else ends the search."""
+        unlimited = self.trials is None and (self.time or self.patience or self.epochs)
         return None if unlimited else self.trials or DEFAULT_TRIALS
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ from hpsearch.objectives.python import PythonFunction
 from hpsearch.objectives.python import Section as PythonSection
 from hpsearch.seeds import trial_seed
 from hpsearch.space import Space
-from hpsearch.strategies import STRATEGIES, Own, Strategy
+from hpsearch.strategies import STRATEGIES, Halving, Own, Strategy
 from hpsearch.strategies.own import TARGET
 from hpsearch.trial import Params, plain
 from hpsearch.yamlfile import Document, Place, read_yaml
@@ -92,6 +92,11 @@ class Config:
         if self.size is None:
             return self.budget.limit
         return self.size if self.budget.trials is None else min(self.size, self.budget.trials)
+
+    @property
+    def in_steps(self) -> bool:
+        """Whether trials may be trained in several steps."""
+        return isinstance(self.strategy, Halving)
 
     def sources(self) -> dict[str, str]:
         """Return the SHA-256 of every file of code and data that the trials depend on, by name."""
@@ -210,6 +215,13 @@ def build_config(
             at_key=True,
         )
     method, strategy = _strategy(sections, folder)
+    epochs = _fixed_epochs(objective, space)
+    if isinstance(strategy, Halving):
+        if epochs is None and isinstance(objective, Command | PythonFunction):
+            epochs = strategy.max
+            objective = replace(objective, budget=epochs)
+        strategy = _with_rungs(document, strategy, epochs)
+    _check_epochs(document, read["budget"], strategy, epochs, objective, space)
     if with_data or not isinstance(strategy, Own):  # whose file may be gone
         for problem in strategy.problems(space, read["budget"].limit):
             place = ("method", *problem.keys)
@@ -407,6 +419,69 @@ def _own_strategy(sections: Sections, folder: Path, value: Mapping[str, Any]) ->
             'Example: method: {python: "my_strategy.py:MyStrategy"}',
         )
     return Own(target, folder.resolve(), {key: value[key] for key in value if key != "python"})
+
+
+def _fixed_epochs(objective: Objective, space: Space) -> int | None:
+    """Return the epochs of every trial; None where they vary or are not counted."""
+    return None if "epochs" in space.entries and objective.SETTINGS else objective.epochs({})
+
+
+def _with_rungs(document: Document, halving: Halving, epochs: int | None) -> Halving:
+    """Return the strategy with the epochs of a whole training, which the objective has."""
+    place: Place = ("method",)
+    varied = ("parameters", "epochs")
+    if epochs is None and varied in document.values:
+        raise document.error(
+            varied,
+            "epochs cannot vary under halving, which decides how long each trial is trained",
+            "Make it a constant: objective: {trainer: mlp, epochs: 30}",
+            at_key=True,
+        )
+    if epochs is None:
+        raise document.error(
+            place,
+            "halving needs objective.epochs: how long a whole training is",
+            "Example: objective: {python: train.py:score, epochs: 27}",
+        )
+    if halving.max is not None and halving.max > epochs:
+        raise document.error(
+            (*place, "max"),
+            f"method.max is {halving.max}, more than objective.epochs, which is {epochs}",
+            f"Give at most {epochs}, or leave it out.",
+        )
+    return replace(halving, max=halving.max or epochs)
+
+
+def _check_epochs(
+    document: Document,
+    budget: Budget,
+    strategy: Strategy,
+    epochs: int | None,
+    objective: Objective,
+    space: Space,
+) -> None:
+    """Check that budget.epochs counts something, and has room for a trial."""
+    if budget.epochs is None:
+        return
+    place: Place = ("budget", "epochs")
+    fewest = epochs
+    if "epochs" in space.entries and objective.SETTINGS:
+        fewest = min(space.reach()["epochs"])
+    if isinstance(strategy, Halving):
+        fewest = strategy.rungs()[0]
+    if fewest is None:
+        raise document.error(
+            place,
+            "budget.epochs counts epochs, and the objective does not say how many a trial has",
+            "Add objective.epochs, or limit budget.trials.",
+            at_key=True,
+        )
+    if budget.epochs < fewest:
+        raise document.error(
+            place,
+            f"budget.epochs is {budget.epochs}, and one trial already takes {fewest}",
+            f"Give at least {fewest}.",
+        )
 
 
 def _check_clashes(sections: Sections, objective: Objective, space: Space) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hpsearch.objectives.base import Context, CrashedError, Names, Objective, ObjectiveError
+from hpsearch.objectives.base import Context, CrashedError, Names, Objective, ObjectiveError, Steps
 from hpsearch.objectives.command import Command
 from hpsearch.objectives.mlp import MLP
 from hpsearch.objectives.python import PythonFunction
@@ -21,6 +21,7 @@ __all__ = [
     "Names",
     "Objective",
     "ObjectiveError",
+    "Steps",
     "from_spec",
 ]
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 from hpsearch.errors import UserError
 from hpsearch.trial import Params
@@ -38,11 +38,24 @@ class Context:
     """The trial's own folder, made when it is first needed."""
     deadline: float | None = None
     """When budget.time is over, by time.monotonic: the trial then ends at its next epoch."""
+    start: int = 0
+    """Epochs for which earlier steps have trained this trial."""
+    until: int | None = None
+    """Epochs after which this step of the trial ends; None for a trial of one step."""
 
     def made(self) -> Path:
         """Return the trial's folder, which exists from then on."""
         self.folder.mkdir(parents=True, exist_ok=True)
         return self.folder
+
+
+class Steps(NamedTuple):
+    """How an objective trains a trial in several steps."""
+
+    told: bool
+    """Whether it is told by its budget when to end; else it is ended when it reports that epoch."""
+    resumes: bool
+    """Whether a step goes on from where the last one ended; else it begins anew."""
 
 
 def seen_from(folder: Path, path: Path) -> str:
@@ -125,6 +138,13 @@ class Objective(Protocol):
             UserError: the objective cannot be used as the config says.
         """
 
+    def steps(self) -> Steps:
+        """Return how trials are trained in steps; after `prepare`.
+
+        Raises:
+            ObjectiveError: they cannot be ended before their end.
+        """
+
     def evaluate(
         self, params: Params, context: Context
     ) -> Generator[Metrics, bool | None, Metrics | None]:
@@ -132,7 +152,8 @@ class Objective(Protocol):
 
         A generator may return other ones, which then count: those of an epoch it went back to. One
         that reports once returns them and yields nothing. A yield gives True when budget.time is
-        over: the trial is then to return before its next epoch.
+        over or a step at its end: the trial is then to return before its next epoch. A step that
+        goes on from an earlier one yields its own epochs only.
 
         params: What the trial varies, a repeated parameter as a list and one by one; constants are
             the objective's own.

@@ -28,13 +28,14 @@ from hpsearch.objectives.base import (
     Metrics,
     Names,
     ObjectiveError,
+    Steps,
     base_folder,
     seen_from,
 )
 from hpsearch.objectives.reported import ReportError, metrics_from
 from hpsearch.trial import Params, plain
 
-GIVEN = ("seed", "budget", "trial_dir", "params_file")
+GIVEN = ("seed", "budget", "trial_dir", "params_file", "start_epoch")
 """What a template may name beside the parameters."""
 LONGEST_LINE = 1 << 20
 """Bytes of one line of output that are looked at."""
@@ -287,6 +288,11 @@ class Command:
             return shutil.which(str(Path(self.base) / name))
         return shutil.which(name)
 
+    def steps(self) -> Steps:
+        """Return whether the command names its budget, and the epoch to go on from."""
+        named = set(re.findall(r"\{(\w+)\}", self.command))
+        return Steps("budget" in named, "start_epoch" in named)
+
     def evaluate(self, params: Params, context: Context) -> Generator[Metrics, bool | None, None]:
         """Start the program and yield the metrics that it prints.
 
@@ -296,6 +302,7 @@ class Command:
         given = {**self.constants, **params}
         values = {name: text_of(value) for name, value in given.items()}
         values["seed"] = str(context.seed)
+        values["start_epoch"] = str(context.start)
         if context.budget is not None:
             values["budget"] = str(context.budget)
         if "{trial_dir}" in self.command:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -12,12 +13,13 @@ from hpsearch.fields import STRICT, OneOf, doc
 from hpsearch.nn.losses import LOSSES
 from hpsearch.nn.schedules import SCHEDULES
 from hpsearch.nn.settings import Settings
-from hpsearch.objectives.base import Context, Metrics, Names, seen_from
+from hpsearch.objectives.base import Context, Metrics, Names, Steps, seen_from
 from hpsearch.trial import Params, frozen
 from hpsearch.yamlfile import dump
 
 if TYPE_CHECKING:
     from hpsearch.data import Split
+    from hpsearch.nn.train import Trainer
 
 
 NUMBERS = 2
@@ -143,6 +145,10 @@ class MLP:
         figures = LOSSES[self.loss].FIGURES
         return {f"{part}_{name}": figures[name] for part in ("dev", "train") for name in figures}
 
+    def steps(self) -> Steps:
+        """Return that it is ended from outside, and goes on from its saved state."""
+        return Steps(told=False, resumes=True)
+
     def evaluate(
         self, params: Params, context: Context
     ) -> Generator[Metrics, bool | None, Metrics]:
@@ -151,17 +157,20 @@ class MLP:
         They are not finite when training diverged. With folds they are the mean over the folds.
         A training that ends by budget.time keeps what it would keep had it run out of epochs: the
         last weights, or with early stopping those of the best epoch so far, however near that is.
+        So does a step that others may follow; it leaves its whole state in the trial's folder.
+        Schedules and early stopping go by the whole training, so steps add up to what one training
+        without an end in between comes to, bit for bit.
         """
         settings, splits = self.settings(params), load_split(self.data)
         return mean_over_folds(
             [
-                self._train(settings, split, context.seed, fold if len(splits) > 1 else None)
+                self._train(settings, split, context, fold if len(splits) > 1 else None)
                 for fold, split in enumerate(splits)
             ]
         )
 
     def _train(
-        self, settings: Settings, split: Split, seed: int, fold: int | None
+        self, settings: Settings, split: Split, context: Context, fold: int | None
     ) -> Generator[Metrics, bool | None, Metrics]:
         """Train on one split; as `evaluate`."""
         import numpy as np
@@ -176,7 +185,7 @@ class MLP:
 
         unit = 1.0 if split.target is None else split.target[1]
         own = () if fold is None else (fold,)
-        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=own))
+        rng = np.random.default_rng(np.random.SeedSequence(context.seed, spawn_key=own))
         trainer = Trainer(
             settings,
             Examples(*split.train),
@@ -185,6 +194,9 @@ class MLP:
             loss=self.loss,
             image=split.image,
         )
+        state = context.folder / f"state{'' if fold is None else f'-{fold}'}.npz"
+        if context.start:
+            _restore(trainer, state, context.start)
         training = train(trainer, Examples(*split.dev))
         while True:
             try:
@@ -192,7 +204,11 @@ class MLP:
             except StopIteration as end:
                 epoch = end.value
                 break
+            if trainer.epochs <= context.start:  # the state was lost
+                continue
             if (yield metrics(epoch)):
+                if trainer.epochs == context.until and trainer.epochs < settings.epochs:
+                    _keep(trainer, state, context)
                 epoch = trainer.best[0] if trainer.best else epoch
                 break
         if settings.early_stopping is None:
@@ -246,6 +262,29 @@ class MLP:
                     "such a trial never trains at its learning_rate"
                 ),
             )
+
+
+def _keep(trainer: Trainer, path: Path, context: Context) -> None:
+    """Leave the state of a training for the step that follows; as a whole, or not at all."""
+    from hpsearch.nn.state import save_state
+
+    context.made()
+    beside = path.with_suffix(".new")
+    save_state(beside, trainer.state())
+    beside.replace(path)
+
+
+def _restore(trainer: Trainer, path: Path, epochs: int) -> None:
+    """Go on from a state that was kept after so many epochs; without one nothing is done.
+
+    A training from its beginning comes to the same, only later.
+    """
+    from hpsearch.nn.state import load_state
+
+    with contextlib.suppress(OSError, ValueError):
+        state = load_state(path)
+        if state["epochs"] == epochs:
+            trainer.restore(state)
 
 
 def _depths(reach: Reach) -> set[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import importlib.util
@@ -22,6 +23,7 @@ from hpsearch.objectives.base import (
     Metrics,
     Names,
     ObjectiveError,
+    Steps,
     base_folder,
     seen_from,
 )
@@ -32,7 +34,7 @@ TARGET = Matching(
     r"[^:\s][^:]*:[A-Za-z_]\w*",
     "a file or module and a function in it, such as train.py:score",
 )
-GIVEN = ("seed", "budget", "trial_dir")
+GIVEN = ("seed", "budget", "trial_dir", "start_epoch")
 """What a function gets when it has a parameter of that name."""
 
 
@@ -249,6 +251,25 @@ class PythonFunction:
                     f"the function {self.target} needs '{name}', which is not under parameters"
                 )
 
+    def steps(self) -> Steps:
+        """Return whether the function asks for its budget, and for the epoch to go on from.
+
+        Raises:
+            ObjectiveError: it neither asks for a budget nor yields after each epoch.
+        """
+        function = self._loaded[0]
+        asked: set[str] = set()
+        with contextlib.suppress(TypeError, ValueError):  # written in C, without a signature
+            asked = set(inspect.signature(function).parameters)
+        told = "budget" in asked and "budget" not in self.constants
+        if not told and not inspect.isgeneratorfunction(function):
+            raise ObjectiveError(
+                f"halving ends trials after some epochs, but {self.target} neither takes a "
+                "'budget' nor yields after each epoch\n"
+                "Let it take the number of epochs as 'budget', or yield a number after each one."
+            )
+        return Steps(told, "start_epoch" in asked and "start_epoch" not in self.constants)
+
     def evaluate(
         self, params: Params, context: Context
     ) -> Generator[Metrics, bool | None, Metrics | None]:
@@ -303,6 +324,8 @@ class PythonFunction:
             found["seed"] = context.seed
         if "budget" in wanted and context.budget is not None:  # else its own default holds
             found["budget"] = context.budget
+        if "start_epoch" in wanted:
+            found["start_epoch"] = context.start
         if "trial_dir" in wanted:
             found["trial_dir"] = context.made()
         return found

@@ -11,7 +11,7 @@ from hpsearch.errors import UserError, nearest
 from hpsearch.repeats import standard_error
 from hpsearch.report.ties import tied
 from hpsearch.space import Space, option_text
-from hpsearch.trial import Params, Result, cost, ranked
+from hpsearch.trial import Params, Result, cost, ranked, standing
 
 Text = Callable[[Any], str]
 
@@ -121,7 +121,8 @@ class Run:
 def trials_table(space: Space, constants: dict[str, Any], results: Iterable[Result]) -> Table:
     """One row per trial, by number: all that is known of it, `seconds` last.
 
-    With repeats the standard error of the score stands beside it.
+    With repeats the standard error of the score stands beside it. Where trials are trained in steps
+    `trained_to` is the epoch that each was trained to, and `epochs` counts what that took.
 
     Only `seconds` may differ between two runs of one config, unless budget.time ended trials in
     them: then the column `ended_early` says which, and after how many epochs.
@@ -129,10 +130,12 @@ def trials_table(space: Space, constants: dict[str, Any], results: Iterable[Resu
     ordered = sorted(results, key=lambda result: result.trial)
     repeated = ["score_error"] if any(result.scores for result in ordered) else []
     early = ["ended_early"] if any(result.ended_early for result in ordered) else []
-    taken = {"trial", "status", "score", *repeated, "seconds", *early, *space.names, *constants}
+    counts = [*_rungs(ordered), *_counted(ordered, {*space.names, *constants})]
+    taken = {"trial", "status", "score", *repeated, *counts, "seconds", *early}
+    taken |= {*space.names, *constants}
     reported = dict.fromkeys(name for result in ordered for name in result.metrics)
     metrics = [name for name in reported if name not in taken]  # a program may echo its settings
-    names = ["trial", "status", "score", *repeated, *metrics, *space.names, *constants]
+    names = ["trial", "status", "score", *repeated, *counts, *metrics, *space.names, *constants]
     names += [*early, "seconds"]
     rows = [
         (
@@ -140,6 +143,7 @@ def trials_table(space: Space, constants: dict[str, Any], results: Iterable[Resu
             result.status,
             result.score,
             *(_score_error(result) for _ in repeated),
+            *(result.budget if name == TRAINED_TO else result.epochs for name in counts),
             *(result.metrics.get(name) for name in metrics),
             *(result.params.get(name) for name in space.names),
             *constants.values(),
@@ -151,12 +155,30 @@ def trials_table(space: Space, constants: dict[str, Any], results: Iterable[Resu
     return Table(tuple(Column(name) for name in names), tuple(rows))
 
 
+TRAINED_TO = "trained_to"
+
+
+def _rungs(results: Iterable[Result]) -> list[str]:
+    """Return the column of the epochs that trials were trained to, if they differ by rung."""
+    return [TRAINED_TO] if any(result.rung is not None for result in results) else []
+
+
+def _counted(results: Iterable[Result], names: Collection[str]) -> list[str]:
+    """Return the column of the epochs that trials took, where any were counted.
+
+    names: Those of the settings; one of them may be called `epochs`.
+    """
+    known = any(result.epochs is not None for result in results)
+    return ["epochs"] if known and "epochs" not in names else []
+
+
 def leaderboard(runs: Sequence[Run]) -> Table:
     """The trials of one or several runs, best first; those without a score last.
 
-    Columns: rank, (run,) trial, score, (score_error and tied where there are repeats,) the varied
-    parameters, train and dev error and the diagnosis where the objective reports them, else the
-    training set's figure where the score is the dev set's, (status,) seconds.
+    Columns: rank, (run,) trial, score, (score_error and tied where there are repeats,) (trained_to
+    where there are rungs: a higher one stands first,) the varied parameters, train and dev error
+    and the diagnosis where the objective reports them, else the training set's figure where the
+    score is the dev set's, (status,) seconds.
 
     Raises:
         UserError: the runs are not scored by the same metric on the same data.
@@ -181,6 +203,7 @@ def leaderboard(runs: Sequence[Run]) -> Table:
     beside = [name for name in beside if name in reported]
     score_text = measure_text(first.metric)
     repeated = any(result.scores for run in runs for result in run.results)
+    rungs = _rungs(result for run in runs for result in run.results)
     has_status = any(result.status != "complete" for run in runs for result in run.results)
     columns = (
         Column("rank"),
@@ -189,6 +212,7 @@ def leaderboard(runs: Sequence[Run]) -> Table:
         Column("score", score_text),
         *((Column("score_error", _error_of(score_text), title="±"),) if repeated else ()),
         *((Column("tied", option_text, on_terminal=False),) if repeated else ()),
+        *((Column(TRAINED_TO, title="epochs"),) if rungs else ()),
         *(Column(name, text, spare=1) for name, text in params.items()),
         *(Column(name, share_text, spare=5 if name == first.metric else 3) for name in errors),
         *(Column(name, measure_text(name), spare=3) for name in beside),
@@ -197,8 +221,13 @@ def leaderboard(runs: Sequence[Run]) -> Table:
         Column("seconds", _seconds_text, spare=4),
     )
     pairs = [(run, result) for run in runs for result in ranked(run.results, run.goal)]
-    pairs.sort(key=lambda pair: cost(pair[1], pair[0].goal))
-    costs = [cost(result, run.goal) for run, result in pairs if result.score is not None]
+    pairs.sort(key=lambda pair: standing(pair[1], pair[0].goal))
+    level = standing(pairs[0][1], first.goal)[0] if pairs else 0
+    costs = [
+        cost(result, run.goal)
+        for run, result in pairs
+        if result.score is not None and standing(result, run.goal)[0] == level
+    ]
     same = tied(costs, [result.scores for _, result in pairs[: len(costs)]]) if repeated else []
     rows = []
     for rank, (run, result) in enumerate(pairs, start=1):
@@ -210,6 +239,7 @@ def leaderboard(runs: Sequence[Run]) -> Table:
                 result.score,
                 *((_score_error(result),) if repeated else ()),
                 *((same[rank - 1] if rank <= len(same) else None,) if repeated else ()),
+                *((result.budget,) if rungs else ()),
                 *(_setting(run, result, name) for name in params),
                 *(result.metrics.get(name) for name in [*errors, *beside]),
                 *((_verdict(run, result),) if len(errors) == 2 else ()),

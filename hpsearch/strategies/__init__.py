@@ -6,18 +6,29 @@ To add one, write a frozen dataclass in a file of its own, whose fields are the 
 
 from __future__ import annotations
 
-from hpsearch.strategies.base import Problem, Strategy, StrategyError, Suggestion
+from hpsearch.strategies.base import Problem, Stage, Strategy, StrategyError, Suggestion
 from hpsearch.strategies.grid import Grid
+from hpsearch.strategies.halving import Halving
 from hpsearch.strategies.own import Own
 from hpsearch.strategies.random import Random
 from hpsearch.strategies.sobol import Sobol
 from hpsearch.strategies.zoom import Zoom
 
-__all__ = ["STRATEGIES", "Own", "Problem", "Strategy", "StrategyError", "Suggestion"]
+__all__ = [
+    "STRATEGIES",
+    "Halving",
+    "Own",
+    "Problem",
+    "Stage",
+    "Strategy",
+    "StrategyError",
+    "Suggestion",
+]
 
 STRATEGIES: dict[str, type[Strategy]] = {
     "random": Random,
     "grid": Grid,
     "sobol": Sobol,
     "zoom": Zoom,
+    "halving": Halving,
 }

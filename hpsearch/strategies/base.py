@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from hpsearch.errors import UserError
@@ -12,10 +12,24 @@ if TYPE_CHECKING:
 
     from hpsearch.history import History
     from hpsearch.space import Point, Space
+    from hpsearch.trial import Result
 
 
 class StrategyError(UserError):
     """The strategy cannot go on: its text says why, and a second line what to do."""
+
+
+class Stage(NamedTuple):
+    """How far a trial is trained in one step of the search, where it need not be to the end."""
+
+    until: int
+    """Epochs after which the step ends."""
+    rung: int
+    """Which rung that is, counted from 0; trials of different rungs are never compared."""
+    start: int = 0
+    """Epochs that earlier steps have trained it for."""
+    trial: int | None = None
+    """The earlier trial that goes on; None for a new one."""
 
 
 class Suggestion(NamedTuple):
@@ -25,6 +39,8 @@ class Suggestion(NamedTuple):
     """A point of the unit cube, one coordinate per varied parameter."""
     note: dict[str, Any] | None = None
     """How the strategy came to it, as plain data; the record keeps it with the trial."""
+    stage: Stage | None = None
+    """How far to train, and which trial goes on; None for a new one that is trained to the end."""
 
 
 class Problem(NamedTuple):
@@ -71,3 +87,30 @@ class Strategy(Protocol):
 
     def identity(self, trials: int | None) -> dict[str, Any]:
         """Return, as plain data, all that decides the suggestions beside the space and the seed."""
+
+
+class Proposer(Protocol):
+    """A strategy that can choose a setting from whichever results it is given.
+
+    `suggest` of such a strategy waits for what trial `number` may see and then proposes; another
+    strategy may do the waiting, and say which results are measured alike.
+    """
+
+    def propose(
+        self,
+        space: Space,
+        history: History,
+        number: int,
+        rng: np.random.Generator,
+        known: Sequence[Result],
+        pending: Sequence[Point],
+    ) -> Suggestion:
+        """Return what trial `number` tries, given some results and no others.
+
+        history: Read only for what no result decides: `once`, `stream`, `tried`, `goal`, `seed`.
+        rng: The trial's own stream.
+        known: Finished trials by number, all measured the same way; failed ones have no score.
+            Negative numbers are trials of an earlier run, with points of this space, whose scores
+            may differ from this run's by a constant.
+        pending: The points of trials whose results may not be seen yet.
+        """

@@ -63,7 +63,7 @@ class Own:
             _raise(f"{self.target}: suggest raised at trial {number}", error)
         if answer is None:
             return None
-        point, note = answer if isinstance(answer, Suggestion) else (answer, None)
+        point, note = answer[:2] if isinstance(answer, Suggestion) else (answer, None)
         try:
             json.dumps(note, allow_nan=False)
         except (TypeError, ValueError, RecursionError):

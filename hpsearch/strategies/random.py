@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from hpsearch.history import History
-    from hpsearch.space import Space
+    from hpsearch.space import Point, Space
+    from hpsearch.trial import Result
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,18 @@ class Random:
     ) -> Suggestion:
         """Draw one point."""
         return Suggestion(fresh(space, history, number, rng))
+
+    def propose(
+        self,
+        space: Space,
+        history: History,
+        number: int,
+        rng: np.random.Generator,
+        known: Sequence[Result],
+        pending: Sequence[Point],
+    ) -> Suggestion:
+        """Suggest: no result matters."""
+        return self.suggest(space, history, number, rng)
 
     def size(self, space: Space) -> None:
         """Go on for ever."""

@@ -14,6 +14,7 @@ import numpy as np
 from annotated_types import Ge, Interval
 
 from hpsearch.fields import STRICT, OneOf, doc
+from hpsearch.history import Array
 from hpsearch.space import Axis, Choice
 from hpsearch.strategies.base import Problem, Suggestion
 from hpsearch.strategies.grid import MOST, Points
@@ -28,7 +29,7 @@ from hpsearch.strategies.lattice import (
     ticks,
 )
 from hpsearch.strategies.sobol import Sobol, sobol_point
-from hpsearch.trial import Result
+from hpsearch.trial import Result, cost, ranked
 
 if TYPE_CHECKING:
     from hpsearch.history import History
@@ -106,12 +107,50 @@ class Zoom:
         """Return what trial `number` tries, or None while it depends on a running trial."""
         if isinstance(self.rounds, int):
             return self._in_rounds(space, history, number, rng)
-        if number < max(FIRST, FIRST_PER_AXIS * len(space.axes)):
+        if number < _first_trials(space):
             return Suggestion(self._first(space, history, number, rng))
         seen = max(0, number - self.lag + 1)
         if not history.known(seen):
             return None
-        best = _best_few(space, history, self.top, seen)
+        best = history.best(CANDIDATES, seen)
+        if len(best) == CANDIDATES and space.axes:
+            table = history.table(seen, partial(_place, space))
+            rows = table[[result.trial for result in best]]
+            best = _judged(best, rows, table[max(0, seen - POOL) :], self.top)
+        return self._near(space, history, number, rng, best[: self.top])
+
+    def propose(
+        self,
+        space: Space,
+        history: History,
+        number: int,
+        rng: np.random.Generator,
+        known: Sequence[Result],
+        pending: Sequence[Point],
+    ) -> Suggestion:
+        """Return what trial `number` tries, given some results, as `rounds: auto` does."""
+        if number + sum(result.trial < 0 for result in known) < _first_trials(space):
+            return Suggestion(self._first(space, history, number, rng))
+        goal = history.goal
+        complete = [result for result in known if result.score is not None]
+        best = ranked(complete, goal)[:CANDIDATES]
+        if len(best) == CANDIDATES and space.axes:
+            rows, latest = (
+                np.array([(cost(result, goal), *_place(space, result)) for result in results])
+                for results in (best, known[-POOL:])
+            )
+            best = _judged(best, rows, latest, self.top)
+        return self._near(space, history, number, rng, best[: self.top])
+
+    def _near(
+        self,
+        space: Space,
+        history: History,
+        number: int,
+        rng: np.random.Generator,
+        best: Sequence[Result],
+    ) -> Suggestion:
+        """Step from one of the best trials; now and then look elsewhere."""
         if len(best) < FEWEST or rng.random() < ANYWHERE:
             return Suggestion(self._first(space, history, number, rng))
         step = _Step(space, best, number, rng)
@@ -247,22 +286,26 @@ def _new(
     return fresh(space, history, number, rng)
 
 
-def _best_few(space: Space, history: History, top: int, count: int) -> list[Result]:
-    """Return the best few of the first trials, best first, each judged with those around it.
+def _first_trials(space: Space) -> int:
+    """Return how many trials look over the whole space first."""
+    return max(FIRST, FIRST_PER_AXIS * len(space.axes))
+
+
+def _judged(best: list[Result], candidates: Array, latest: Array, top: int) -> list[Result]:
+    """Return the best trials in the order in which they stand with those around them.
 
     A training's score is noisy, so the best of many is partly the luckiest, and would be stepped
     from for ever; the mean with its neighbours tells. One without a score is as bad as the median.
+
+    best: Best first.
+    candidates: A row for each of them: its cost, then its place.
+    latest: The same of the latest trials.
+    top: The spread of so many tells what is near.
     """
-    best = history.best(CANDIDATES, count)
-    if len(best) < CANDIDATES or not space.axes:
-        return best[:top]
-    table = history.table(count, partial(_place, space))
-    latest = table[max(0, count - POOL) :]
     known = np.sort(latest[np.isfinite(latest[:, 0]), 0])
     if not len(known):
-        return best[:top]
+        return best
     costs = np.minimum(latest[:, 0], known[len(known) // 2])
-    candidates = table[[result.trial for result in best]]
     around = candidates[:top, 1:] - candidates[:top, 1:].sum(axis=0) / top
     width = np.sqrt(np.einsum("ij,ij->j", around, around) / top)
     width = np.minimum(np.maximum(width, NEAR), WIDEST)
@@ -272,7 +315,7 @@ def _best_few(space: Space, history: History, top: int, count: int) -> list[Resu
     weights = np.exp(-apart)
     weights[apart < 1e-9] = 0  # itself counts once, with its own cost
     judged = (candidates[:, 0] + (weights * costs).sum(axis=1)) / (1 + weights.sum(axis=1))
-    return [best[i] for i in np.argsort(judged, kind="stable")[:top]]
+    return [best[i] for i in np.argsort(judged, kind="stable")]
 
 
 def _place(space: Space, result: Result) -> Point:
