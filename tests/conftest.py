@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's two threads would fight for the cores
+for inherited in ("COLUMNS", "LINES"):  # readline tells processes of the terminal of their parent
+    os.environ.pop(inherited, None)
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -30,6 +33,7 @@ parameters:
   learning_rate: {scale: log, min: 1e-4, max: 1e-1}
   hidden_units: {type: int, min: 4, max: 16}
 budget: {trials: 6}
+run: {jobs: 1}
 """
 
 
@@ -55,6 +59,26 @@ def command(tmp_path: Path) -> Command:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the real command has run tiny.yaml to its end."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "tiny.yaml").write_text(TINY)
+    arguments = [sys.executable, "-m", "hpsearch", "run", "tiny.yaml", "-q"]
+    subprocess.run(arguments, cwd=folder, check=True, timeout=120)
+    return folder
+
+
+@pytest.fixture
+def tiny_run(command: Command, tmp_path: Path, finished: Path) -> Path:
+    """What command("run", "tiny.yaml") leaves, without its seconds; return runs/tiny."""
+    folder = tmp_path / "runs" / "tiny"
+    shutil.copytree(finished / "runs" / "tiny", folder)
+    told = (folder / "provenance.json").read_text()
+    (folder / "provenance.json").write_text(told.replace(str(finished), str(tmp_path)))
+    return folder
 
 
 def without_seconds(table: Path) -> str:

@@ -389,8 +389,9 @@ def test_a_second_ctrl_c_ends_at_once_and_loses_nothing(command: Command, tmp_pa
     "content",
     ['{"config": 5}', '{"config": {"folder": 5}}', "[1]", "not json", "", '{"sessions": [3]}'],
 )
-def test_a_damaged_provenance_is_a_sentence(command: Command, tmp_path: Path, content: str) -> None:
-    command("run", "tiny.yaml", "-q")
+def test_a_damaged_provenance_is_a_sentence(
+    command: Command, tmp_path: Path, content: str, tiny_run: Path
+) -> None:
     (tmp_path / "runs/tiny/provenance.json").write_text(content)
     assert command("report", "tiny").returncode == 0
     for arguments in (("run", "tiny.yaml"), ("run", "runs/tiny/config.yaml"), ("resume", "tiny")):
@@ -400,8 +401,9 @@ def test_a_damaged_provenance_is_a_sentence(command: Command, tmp_path: Path, co
         assert "Traceback" not in refused.stderr
 
 
-def test_a_config_edited_inside_its_run_is_refused(command: Command, tmp_path: Path) -> None:
-    command("run", "tiny.yaml", "-q")
+def test_a_config_edited_inside_its_run_is_refused(
+    command: Command, tmp_path: Path, tiny_run: Path
+) -> None:
     config = tmp_path / "runs/tiny/config.yaml"
     config.write_text(config.read_text().replace("hidden_units", "batch_size"))
     for name in ("report", "refine", "resume"):
@@ -410,8 +412,9 @@ def test_a_config_edited_inside_its_run_is_refused(command: Command, tmp_path: P
         assert "changed after its trials ran" in refused.stderr
 
 
-def test_the_record_of_another_run_is_refused(command: Command, tmp_path: Path) -> None:
-    command("run", "tiny.yaml", "-q")
+def test_the_record_of_another_run_is_refused(
+    command: Command, tmp_path: Path, tiny_run: Path
+) -> None:
     (tmp_path / "other.yaml").write_text("seed: 5\n" + (tmp_path / "tiny.yaml").read_text())
     command("run", "other.yaml", "-q")
     stranger = (tmp_path / "runs/other/trials.jsonl").read_bytes()
@@ -441,8 +444,9 @@ def test_a_search_with_patience_ends_although_a_worker_is_killed(
     assert len(results) < 100
 
 
-def test_a_run_can_be_gone_on_with_by_name(command: Command, tmp_path: Path) -> None:
-    command("run", "tiny.yaml", "-q")
+def test_a_run_can_be_gone_on_with_by_name(
+    command: Command, tmp_path: Path, tiny_run: Path
+) -> None:
     record = tmp_path / "runs/tiny/trials.jsonl"
     table = without_seconds(tmp_path / "runs/tiny/trials.csv")
     record.write_bytes(b"".join(record.read_bytes().splitlines(keepends=True)[:2]))

@@ -444,9 +444,8 @@ def test_a_widened_mini_batch_stays_within_the_training_set() -> None:
 
 
 def test_the_same_refinement_again_goes_on_rather_than_making_another(
-    command: Command, tmp_path: Path
+    command: Command, tmp_path: Path, tiny_run: Path
 ) -> None:
-    command("run", "tiny.yaml", "-q")
     assert command("refine", "tiny", "-q").returncode == 0
     again = command("refine", "tiny")
     assert again.returncode == 0
@@ -461,9 +460,8 @@ def test_the_command_offers_every_method() -> None:
 
 @pytest.mark.parametrize("method", STRATEGIES)
 def test_a_refinement_can_search_in_another_way(
-    method: str, command: Command, tmp_path: Path
+    method: str, command: Command, tmp_path: Path, tiny_run: Path
 ) -> None:
-    assert command("run", "tiny.yaml", "-q").returncode == 0
     outcome = command("refine", "tiny", "-q", "--method", method, "--trials", "9")
     assert outcome.returncode == 0, outcome.stderr
     child = load_config(tmp_path / "runs" / "tiny-refined" / CONFIG, with_data=False)

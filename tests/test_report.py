@@ -633,9 +633,8 @@ def test_a_table_holds_no_number_that_json_has_not(
 
 
 def test_runs_on_different_data_have_no_common_leaderboard(
-    command: Command, tmp_path: Path
+    command: Command, tmp_path: Path, tiny_run: Path
 ) -> None:
-    command("run", "tiny.yaml", "-q")
     text = (tmp_path / "tiny.yaml").read_text()
     other = "data: {source: other.csv, label: y}"
     rows = "".join(f"{i % 2 + i / 100},{i % 2}\n" for i in range(90))
@@ -654,9 +653,8 @@ def test_runs_on_different_data_have_no_common_leaderboard(
 
 
 def test_the_lineage_shows_each_run_of_a_family_and_what_it_gained(
-    command: Command, tmp_path: Path
+    command: Command, tmp_path: Path, tiny_run: Path
 ) -> None:
-    assert command("run", "tiny.yaml", "-q").returncode == 0
     assert command("refine", "-q").returncode == 0
     assert command("refine", "-q").returncode == 0
     assert command("refine", "tiny", "-q", "--name", "other").returncode == 0
@@ -681,8 +679,7 @@ def test_the_lineage_shows_each_run_of_a_family_and_what_it_gained(
             assert row["gain"] is None
 
 
-def test_a_lineage_is_of_one_run(command: Command) -> None:
-    assert command("run", "tiny.yaml", "-q").returncode == 0
+def test_a_lineage_is_of_one_run(command: Command, tiny_run: Path) -> None:
     outcome = command("report", "tiny", "tiny", "--lineage")
     assert outcome.returncode == 0
     command("run", "tiny.yaml", "-q", "--name", "two")
@@ -805,7 +802,7 @@ def test_the_error_of_a_score_that_is_no_share_has_two_digits_or_more(
 
 
 def test_the_rounds_of_a_zoom_are_shown_with_the_reason_for_each_bound(
-    command: Command, tmp_path: Path
+    command: Command, tmp_path: Path, tiny_run: Path
 ) -> None:
     text = (tmp_path / "tiny.yaml").read_text().replace("trials: 6", "trials: 9")
     (tmp_path / "boxes.yaml").write_text(text + "method: {name: zoom, rounds: 3}\n")
@@ -828,7 +825,6 @@ def test_the_rounds_of_a_zoom_are_shown_with_the_reason_for_each_bound(
         assert str(step["step_from"]) in step["best_so_far"].split(", ")
     assert "## Rounds" not in (tmp_path / "runs" / "steps" / "leaderboard.md").read_text()
 
-    assert command("run", "tiny.yaml", "-q").returncode == 0
     none = command("report", "tiny", "--rounds")
     assert none.returncode == 2
     assert "no rounds" in none.stderr
