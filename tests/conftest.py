@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's two threads would fight for the cores
-for inherited in ("COLUMNS", "LINES"):  # readline tells processes of the terminal of their parent
-    os.environ.pop(inherited, None)
 
 import shutil
 import subprocess
@@ -16,7 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, settings
+
+for inherited in ("COLUMNS", "LINES"):  # what readline tells a process about its parent's terminal
+    os.environ.pop(inherited, None)
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("any load", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -79,6 +81,21 @@ def tiny_run(command: Command, tmp_path: Path, finished: Path) -> Path:
     told = (folder / "provenance.json").read_text()
     (folder / "provenance.json").write_text(told.replace(str(finished), str(tmp_path)))
     return folder
+
+
+@pytest.fixture
+def answer(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run a command that begins no trial, in this process; a traceback fails the test."""
+    from hpsearch.cli import cli
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        words = [str(argument) for argument in arguments]
+        outcome = CliRunner().invoke(cli, words, catch_exceptions=False)
+        return subprocess.CompletedProcess(words, outcome.exit_code, outcome.stdout, outcome.stderr)
+
+    return run
 
 
 def without_seconds(table: Path) -> str:

@@ -653,14 +653,14 @@ def test_runs_on_different_data_have_no_common_leaderboard(
 
 
 def test_the_lineage_shows_each_run_of_a_family_and_what_it_gained(
-    command: Command, tmp_path: Path, tiny_run: Path
+    command: Command, answer: Command, tmp_path: Path, tiny_run: Path
 ) -> None:
     assert command("refine", "-q").returncode == 0
     assert command("refine", "-q").returncode == 0
     assert command("refine", "tiny", "-q", "--name", "other").returncode == 0
     assert command("run", "tiny.yaml", "-q", "--name", "stranger").returncode == 0
     names = ["tiny", "other", "tiny-refined", "tiny-refined-2"]
-    tables = [command("report", name, "--lineage").stdout for name in names]
+    tables = [answer("report", name, "--lineage").stdout for name in names]
     assert len(set(tables)) == 1  # whichever of the family is named
     lines = tables[0].splitlines()
     assert [line.split()[0].strip(".") for line in lines[2:3]] == ["tiny"]
@@ -668,7 +668,7 @@ def test_the_lineage_shows_each_run_of_a_family_and_what_it_gained(
     assert any(line.startswith(". . tiny-refined-2") for line in lines)
     assert any(line.startswith("learning_rate") and "0.0001 .. 0.1" in line for line in lines)
 
-    rows = json.loads(command("report", "other", "--lineage", "-f", "json").stdout)
+    rows = json.loads(answer("report", "other", "--lineage", "-f", "json").stdout)
     by_name = {row["run"]: row for row in rows}
     assert list(by_name) == names
     for row in rows:
@@ -679,11 +679,11 @@ def test_the_lineage_shows_each_run_of_a_family_and_what_it_gained(
             assert row["gain"] is None
 
 
-def test_a_lineage_is_of_one_run(command: Command, tiny_run: Path) -> None:
-    outcome = command("report", "tiny", "tiny", "--lineage")
+def test_a_lineage_is_of_one_run(command: Command, answer: Command, tiny_run: Path) -> None:
+    outcome = answer("report", "tiny", "tiny", "--lineage")
     assert outcome.returncode == 0
     command("run", "tiny.yaml", "-q", "--name", "two")
-    outcome = command("report", "tiny", "two", "--lineage")
+    outcome = answer("report", "tiny", "two", "--lineage")
     assert outcome.returncode == 2
     assert "name one" in outcome.stderr
 
