@@ -71,7 +71,7 @@ def marked(folder: Path) -> Any:
     return pytest.param(folder, marks=marks, id=folder.name)
 
 
-@pytest.mark.parametrize("folder", map(marked, FOLDERS))
+@pytest.mark.parametrize("folder", [marked(folder) for folder in FOLDERS])
 def test_every_example_finds_a_sensible_setting(
     command: Command, tmp_path: Path, folder: Path
 ) -> None:
