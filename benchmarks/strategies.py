@@ -27,6 +27,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import mean, median
 from typing import Any, Protocol
@@ -45,12 +46,13 @@ from hpsearch.scales import SCALES, Integer, Real
 from hpsearch.seeds import stream
 from hpsearch.space import Axis, Choice, Space
 from hpsearch.strategies import STRATEGIES
-from hpsearch.trial import Params, Result
+from hpsearch.trial import Params, Result, Trial
 
 optuna: Any = None
 with suppress(ImportError):
     import optuna
 
+GP = "Optuna GPSampler"
 TRIALS = (25, 50, 100, 200)
 """After how many trials the best is looked at."""
 
@@ -77,15 +79,16 @@ class Ours:
     def ask(self) -> Params:
         rng = stream(self.seed, "suggest", self.count)
         start = time.perf_counter()
-        self.point = self.strategy.suggest(self.space, self.history, self.count, rng).point
+        suggestion = self.strategy.suggest(self.space, self.history, self.count, rng)
         self.seconds = time.perf_counter() - start
+        self.point, self.note = suggestion.point, suggestion.note
         self.params = self.space.params(self.point)
-        self.history.name(self.count, self.params)
+        self.history.name(Trial(self.count, self.params, self.point, 0))
         return self.params
 
     def tell(self, score: float) -> None:
-        result = Result(self.count, "complete", self.params, self.point, 0, None, score)
-        self.history.add(result)
+        about = self.count, "complete", self.params, self.point
+        self.history.add(Result(*about, 0, None, score, note=self.note))
         self.count += 1
 
 
@@ -127,6 +130,8 @@ def contenders(quick: bool) -> dict[str, Callable[[Space, int], Search]]:
         "sobol": STRATEGIES["sobol"](),
         "zoom, lag 1": STRATEGIES["zoom"](lag=1),
         "zoom": STRATEGIES["zoom"](),
+        "bayes, lag 1": STRATEGIES["bayes"](lag=1),
+        "bayes": STRATEGIES["bayes"](),
     }
     found: dict[str, Callable[[Space, int], Search]] = {
         name: lambda space, seed, strategy=strategy: Ours(strategy, space, seed)
@@ -139,12 +144,19 @@ def contenders(quick: bool) -> dict[str, Callable[[Space, int], Search]]:
             "Optuna CMA-ES": lambda seed: optuna.samplers.CmaEsSampler(seed=seed),
             "Optuna TPE": lambda seed: optuna.samplers.TPESampler(seed=seed),
         }
+        if find_spec("torch") is not None:
+            samplers[GP] = lambda seed: optuna.samplers.GPSampler(seed=seed)
         found |= {
             name: lambda space, seed, sampler=sampler: Optunas(sampler, space, seed)
             for name, sampler in samplers.items()
             if not quick or name == "Optuna TPE"
         }
     return found
+
+
+def seeds_of(who: str, seeds: int) -> range:
+    """Optuna's Gaussian process takes seconds for a suggestion: fewer searches with it."""
+    return range(min(seeds, 3) if who == GP else seeds)
 
 
 def searched(search: Search, score: Callable[[Params], float]) -> list[Params]:
@@ -238,7 +250,7 @@ def functions(seeds: int, quick: bool) -> None:
         typical = median(float(function.of(draw)) for draw in draws)
         scale = typical - function.minimum
         for who, begin in contenders(quick).items():
-            runs = [searched(begin(space, seed), function.score) for seed in range(seeds)]
+            runs = [searched(begin(space, seed), function.score) for seed in seeds_of(who, seeds)]
             at = [
                 mean((function.score(best) - function.minimum) / scale for best in bests)
                 for bests in zip(*runs, strict=True)
@@ -300,7 +312,7 @@ def digits(seeds: int, quick: bool) -> None:
     typical = median(dev_error(params, rng) for params in draws)
     values: dict[str, list[list[float]]] = {}
     for who, begin in contenders(quick).items():
-        for seed in range(seeds):
+        for seed in seeds_of(who, seeds):
             noise = np.random.default_rng((seed, 1))
             bests = searched(begin(space, seed), lambda params, rng=noise: dev_error(params, rng))
             values.setdefault(who, []).append([noise_free(best) for best in bests])
@@ -314,9 +326,9 @@ def digits(seeds: int, quick: bool) -> None:
     print(f"A search sees single trainings; free of noise is the mean of {REPEATS}.\n")
 
 
-TIMED: tuple[int, ...] = (10, 1_000, 10_000)
-TIMED_OPTUNA: tuple[int, ...] = (10, 1_000)
-"""TPE would take minutes for more."""
+TIMED: tuple[int, ...] = (10, 100, 1_000, 10_000)
+TIMED_MODELS: tuple[int, ...] = (10, 100, 1_000)
+"""Optuna's TPE and our bayes would take minutes for more."""
 
 
 def times(_: int, quick: bool) -> None:
@@ -326,8 +338,8 @@ def times(_: int, quick: bool) -> None:
         search, rng, row = begin(space, 0), np.random.default_rng(0), {"": who}
         taken: list[float] = []
         counts = TIMED
-        if who.startswith("Optuna"):
-            counts = TIMED_OPTUNA[:1] if quick else TIMED_OPTUNA
+        if who.startswith(("Optuna", "bayes")):
+            counts = TIMED_MODELS[: 1 if quick else 2 if who == GP else 3]
         for count in range(max(counts) + 1):
             search.ask()
             taken.append(search.seconds)

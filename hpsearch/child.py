@@ -209,7 +209,7 @@ def run_trial(objective: Objective, params: dict[str, Any], context: Context) ->
         "score": metrics[context.metric] if status == "complete" else None,
         "metrics": metrics,
         "curve": curve,
-        "epochs": _epochs_of(count, context, told=steps is not None and steps.told),
+        "epochs": _epochs_of(count, context, begun, told=steps is not None and steps.told),
         "seconds": time.perf_counter() - began,
         "message": message,
     }
@@ -232,14 +232,16 @@ def _epochs(
         over = is_over() or None
 
 
-def _epochs_of(count: int, context: Context, *, told: bool) -> int | None:
+def _epochs_of(count: int, context: Context, begun: int, *, told: bool) -> int | None:
     """Return how many epochs were trained: those reported, or those that the objective was told.
 
     None where the objective counts none.
+
+    begun: Those that were there already.
     """
     if context.budget is None:
         return None
-    return context.budget - context.start if told or not count else count
+    return context.budget - begun if told or not count else count
 
 
 def _not_in_epochs(count: int, context: Context) -> str | None:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from hpsearch.seeds import stream
 from hpsearch.trial import Params, Result, Trial, cost, trial_of
-
-if TYPE_CHECKING:
-    from hpsearch.space import Point
 
 T = TypeVar("T")
 Array = npt.NDArray[np.float64]
@@ -26,14 +23,22 @@ class History:
     all that is computed from it is computed by the thread that asks.
     """
 
-    def __init__(self, goal: str, seed: int = 0, trials: int | None = None) -> None:
+    def __init__(
+        self,
+        goal: str,
+        seed: int = 0,
+        trials: int | None = None,
+        earlier: Sequence[Result] = (),
+    ) -> None:
         """Begin an empty history.
 
         goal: `minimize` or `maximize`.
         seed: The search's seed.
         trials: The number of trials at which the search ends, None where that is open. A strategy
             that reads it has to name it in its `identity`.
+        earlier: Trials of another run, with negative numbers and points of this space.
         """
+        self.earlier = list(earlier)
         self.goal, self.seed, self.trials = goal, seed, trials
         self._results: dict[int, Result] = {}  # by their order
         self._named: dict[int, Trial] = {}
@@ -115,7 +120,7 @@ class History:
             raise ValueError(f"results({count}) needs the first {count} trials: ask known first")
         return [self._results[number] for number in range(count)]
 
-    def points(self, start: int, stop: int) -> list[Point]:
+    def points(self, start: int, stop: int) -> list[tuple[float, ...]]:
         """Return the points of the trials start .. stop - 1, finished or not.
 
         Raises:

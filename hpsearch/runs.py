@@ -5,6 +5,7 @@ the tables that are made from its record.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,20 @@ from hpsearch.provenance import describe
 from hpsearch.report import (
     FORMATS,
     Run,
+    beliefs,
     boxes_table,
     csv_text,
+    epochs_text,
+    expected_table,
+    importance_table,
     leaderboard,
+    rungs_table,
     ties_text,
     trials_table,
 )
+from hpsearch.report.importance import FEWEST
 from hpsearch.store import BEST, CONFIG, LEADERBOARD, PROVENANCE, TABLE, RunFolder
-from hpsearch.trial import Result, joined, ranked, trials_text
+from hpsearch.trial import Result, joined, of_one_rung, ranked, trials_text
 from hpsearch.yamlfile import dump
 
 
@@ -107,7 +114,7 @@ def load_run(folder: RunFolder, name: str | None = None, *, with_data: bool = Tr
             f"{folder.path / CONFIG} was changed after its trials ran:\n{listed}\n"
             "Put it back as it was, or run the changed file under another name."
         )
-    return config
+    return replace(config, earlier=folder.earlier()) if name is None else config
 
 
 def open_config(path: Path, name: str | None = None) -> Config:
@@ -127,6 +134,8 @@ def open_folder(config: Config, folder: RunFolder) -> dict[str, Any]:
     provenance = folder.provenance()
     if not folder.exists():
         provenance = describe(config)
+        if config.earlier:
+            folder.write_earlier(config.earlier)
         folder.write_provenance(provenance)
         folder.write(CONFIG, config.document.raw)  # last: a folder with a config is a run
         return provenance
@@ -183,6 +192,8 @@ def _differences(old: Any, new: Any, place: str = "") -> Iterator[str]:
             inner = f"{place}.{key}".lstrip(".")
             if inner == "data.sha256" and old.get(key) != new.get(key):
                 yield "the data file has changed since the run began"
+            elif inner == "warm_start" and old.get(key) != new.get(key):
+                yield "it began with other trials of an earlier run, or with none (--warm-start)"
             elif inner == "objective.numbers" and old.get(key) != new.get(key):
                 yield "this version of hpsearch computes other numbers than the one it began with"
             elif inner != "order" or old.get("parameters") == new.get("parameters"):
@@ -230,39 +241,57 @@ def changed_since_parent(config: Config, folder: RunFolder) -> list[str]:
 def write_tables(config: Config, folder: RunFolder, results: list[Result]) -> None:
     """Write every file of the run folder that is made from the record.
 
-    results: One for each trial that counts.
+    results: All that counts of the record.
     """
-    constants = dict(config.constants)
-    table = csv_text(trials_table(config.space, constants, results))
+    constants, trials = dict(config.constants), joined(results)
+    table = csv_text(trials_table(config.space, constants, trials))
     folder.write(TABLE, table + "\n")
-    ended = how_it_ended(config, folder, results)
+    ended = how_it_ended(config, folder, trials)
     folder.write(LEADERBOARD, leaderboard_page(config, results, ended))
-    best = ranked(results, config.goal)[:1]
+    best = ranked(trials, config.goal)[:1]
     if not best or best[0].score is None:
         folder.remove(BEST)
     else:
-        text = best_yaml(config, best[0], folder.path, len(results))
+        text = best_yaml(config, best[0], folder.path, len(trials))
         folder.write(BEST, text)
 
 
 def leaderboard_page(config: Config, results: list[Result], ended: str) -> str:
-    """Write leaderboard.md; `ended` is what `how_it_ended` says."""
-    table = leaderboard([run_of(config, results)])
+    """Write leaderboard.md; `ended` is what `how_it_ended` says.
+
+    results: All that counts of the record.
+    """
+    trials = joined(results)
+    table = leaderboard([run_of(config, trials)])
     ties = ties_text(table)
-    boxes = boxes_table(config.space, results)
+    boxes = boxes_table(config.space, trials)
+    rungs = rungs_table(results, config.goal, config.metric_name)
     lines = [
         f"# Leaderboard of {config.name}",
         "",
-        f"{len(results)} trials, seed {config.seed}, ranked by {config.metric_name} "
+        f"{len(trials)} trials, seed {config.seed}, ranked by {config.metric_name} "
         f"({config.goal}{repeats_text(config)}); {ended}.",
         "",
         FORMATS["markdown"](table),
         "",
         *((ties, "") if ties else ()),
         *(("## Rounds", "", FORMATS["markdown"](boxes), "") if boxes else ()),
+        *(("## Rungs", "", FORMATS["markdown"](rungs), "") if rungs else ()),
+        *((f"{epochs_text(results)}.", "") if rungs else ()),
+        *_importance(config, results),
         LUCK,
     ]
     return "\n".join(lines) + "\n"
+
+
+def _importance(config: Config, results: list[Result]) -> Iterator[str]:
+    """Yield the lines on what the model believes, where the search went by a model."""
+    by_model = config.method == "bayes" or getattr(config.strategy, "propose", None) == "bayes"
+    found = beliefs(config.space, comparable(results), config.goal) if by_model else []
+    if found:
+        yield from ("## Importance", "", FORMATS["markdown"](importance_table(found)), "")
+        expected = expected_table(config.space, found, config.metric_name)
+        yield from (IMPORTANCE, "", FORMATS["markdown"](expected), "", EXPECTED, "")
 
 
 def repeats_text(config: Config) -> str:
@@ -271,6 +300,20 @@ def repeats_text(config: Config) -> str:
     return f", the mean of {repeats} repeats" if repeats > 1 else ""
 
 
+def comparable(results: Sequence[Result]) -> list[Result]:
+    """Return the results that a model of a run is made of: under halving those of one rung."""
+    return of_one_rung(results, FEWEST)
+
+
+IMPORTANCE = (
+    "By a Gaussian process of the scores. The importance is a parameter's share of what changing "
+    "one parameter alone changes, on average over the whole space; the length scale tells over how "
+    "much of its range the score stays alike."
+)
+EXPECTED = (
+    "What is expected where one parameter has this value and the others are as in the best five "
+    "settings; low and high are one standard deviation away."
+)
 LUCK = (
     "The best of many trials is partly luck on the dev set: expect it to do a little worse on new "
     "data."

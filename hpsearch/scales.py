@@ -214,6 +214,10 @@ class Real:
         """Map a value in [min, max] to [0, 1]."""
         return float(np.clip(self.scale.to_unit(np.asarray(value, np.float64)), 0, 1))
 
+    def snap(self, u: Array) -> Array:
+        """Return coordinates as they are: each has a value of its own."""
+        return u
+
     def text(self, value: Any) -> str:
         """Write a value for a person."""
         return self.scale.text(float(value))
@@ -242,9 +246,17 @@ class Integer:
 
     def to_unit(self, value: Any) -> float:
         """Map a whole number to the middle of its share of [0, 1]."""
+        return float(self._middle(np.asarray(value)))
+
+    def snap(self, u: Array) -> Array:
+        """Map coordinates, of any shape, to the middles of the shares that they lie in."""
+        return self._middle(self.from_unit(u))
+
+    def _middle(self, whole: npt.NDArray[Any]) -> Array:
         cells, below = self.scale.integers()
-        edges = np.array([value - 1, value] if below else [value, value + 1], dtype=np.float64)
-        return float(np.mean(cells.to_unit(edges)))
+        ends = (whole - 1, whole) if below else (whole, whole + 1)
+        low, high = (cells.to_unit(end.astype(np.float64)) for end in ends)
+        return np.asarray((low + high) / 2)
 
     def text(self, value: Any) -> str:
         """Write a value for a person."""

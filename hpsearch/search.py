@@ -31,7 +31,7 @@ from hpsearch.runs import (
 )
 from hpsearch.seeds import stream
 from hpsearch.store import RunFolder
-from hpsearch.strategies import Own, StrategyError
+from hpsearch.strategies import Halving, Own, StrategyError
 from hpsearch.supervisor import Halt, Supervisor
 from hpsearch.trial import Result, Trial, joined
 
@@ -61,7 +61,7 @@ class Outcome:
 
 def history_of(config: Config, results: Sequence[Result] = ()) -> History:
     """Return what the strategy of a config may see, with the trials that are there already."""
-    history = History(config.goal, config.seed, config.limit)
+    history = History(config.goal, config.seed, config.limit, config.earlier)
     for result in results:
         history.add(result)
     return history
@@ -197,10 +197,13 @@ def _search(
                 loop.run(watch)
             this["seconds"] = round(loop.elapsed, 3)
         reason = "signal" if loop.signal else loop.ended or loop.spent or "space"
+        if config.in_steps and reason in ("trials", "space"):  # after which none goes on
+            for trial in {result.trial for result in loop.results}:
+                folder.drop_states(trial)
         _keep_reason(folder, provenance, reason)
         kept = counted(config, loop.results)
         results = joined(kept)
-        write_tables(config, folder, results)
+        write_tables(config, folder, kept)
     new = len(kept) - len(counted(config, before))
     failures = loop.ending.failed_in_a_row if reason == "failures" else ()
     beyond = len(loop.results) - len(kept)
@@ -243,6 +246,7 @@ class _Loop:
         self.epochs = {result.order: epochs_of(result) for result in before}
         """Epochs of each trial or step, those of a running one at most."""
         self.all_epochs = sum(self.epochs.values())
+        self.whole = config.strategy.max if isinstance(config.strategy, Halving) else None
         self.lock = threading.Lock()
         self.waiting: Trial | None = None
         """What is dealt out next, as soon as budget.epochs is known to have room for it."""
@@ -311,6 +315,8 @@ class _Loop:
                 kept = replace(result, curve={})  # curves are on disk, and large
                 self.results.append(kept)
                 self._count(kept.order, epochs_of(kept))
+                if self.config.in_steps and (kept.score is None or kept.budget == self.whole):
+                    self.folder.drop_states(kept.trial)
                 self.ending.add(kept)
                 self.history.add(kept)
                 self.failed_in_a_row = self.failed_in_a_row + 1 if is_failure(result) else 0

@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -35,6 +35,9 @@ class Axis(Protocol):
 
     def to_unit(self, value: Any) -> float:
         """Map a value to a coordinate that `from_unit` maps back to it."""
+
+    def snap(self, u: Array) -> Array:
+        """Map coordinates, of any shape, to the one that `to_unit` gives for the value of each."""
 
     def text(self, value: Any) -> str:
         """Write a value for a person."""
@@ -80,9 +83,12 @@ class Choice:
 
     def from_unit(self, u: Array) -> npt.NDArray[Any]:
         """Map u in [0, 1], of any shape, to options (an object array)."""
-        index = np.minimum(self._edges.searchsorted(u, side="right"), self._last)
+        index = self._index(u)
         drawn: npt.NDArray[Any] = self._array[np.atleast_1d(index)].reshape(np.shape(index))
         return drawn
+
+    def _index(self, u: Array) -> npt.NDArray[np.intp]:
+        return np.minimum(self._edges.searchsorted(u, side="right"), self._last)
 
     @cached_property
     def _last(self) -> int:
@@ -99,8 +105,15 @@ class Choice:
     def to_unit(self, value: Any) -> float:
         """Map an option to the middle of its share."""
         index = [repr(option) for option in self.options].index(repr(value))
-        edges = self._edges
-        return float(((edges[index - 1] if index else 0.0) + edges[index]) / 2)
+        return float(self._middles[index])
+
+    def snap(self, u: Array) -> Array:
+        """Map coordinates, of any shape, to the middles of the shares that they lie in."""
+        return np.asarray(self._middles[self._index(u)])
+
+    @cached_property
+    def _middles(self) -> Array:
+        return (np.concatenate([[0.0], self._edges[:-1]]) + self._edges) / 2
 
     def text(self, value: Any) -> str:
         """Write an option for a person."""
@@ -259,6 +272,27 @@ class Space:
             return values
         everything = {**self.constants, **values}
         return {name: value for name, value in values.items() if self._is_there(name, everything)}
+
+    def there(self, points: Array) -> npt.NDArray[np.bool_]:
+        """Tell which parameters the settings at many points have: (count, axes) for both."""
+        axes = list(self.axes)
+
+        def met(clause: Clause) -> npt.NDArray[np.bool_]:
+            if clause.parameter not in self.axes:
+                return np.full(len(points), clause.met(self.constants[clause.parameter]))
+            values = self.axes[clause.parameter].from_unit(points[:, axes.index(clause.parameter)])
+            return np.array([clause.met(value) for value in values.tolist()], dtype=bool)
+
+        @cache
+        def is_there(name: str) -> npt.NDArray[np.bool_]:
+            found = np.ones(len(points), dtype=bool)
+            for clause in self.clauses.get(name, ()):
+                found &= met(clause) & is_there(clause.parameter)
+            return found
+
+        if not self.clauses:
+            return np.ones(points.shape, dtype=bool)
+        return np.stack([is_there(name) for name in axes], axis=1)
 
     def is_always_there(self, name: str) -> bool:
         """Tell whether every setting has a parameter, under its name in the config."""

@@ -9,7 +9,7 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,9 @@ BEST = "best.yaml"
 PROVENANCE = "provenance.json"
 TRIALS = "trials"
 LOG = "log.txt"
+EARLIER = "earlier.jsonl"
+STATES = "**/state*.npz"
+"""What a training leaves in its trial's folder to go on from."""
 
 
 def encode(result: Result) -> bytes:
@@ -149,6 +152,27 @@ class RunFolder:
         found = self.read_record(curves=curves).results
         return sorted(found, key=lambda result: result.order)
 
+    def earlier(self) -> tuple[Result, ...]:
+        """Return the trials of another run that this one knew from the start.
+
+        Raises:
+            MachineError: they were damaged, or cannot be read.
+        """
+        path = self.path / EARLIER
+        try:
+            return tuple(map(decode, path.read_bytes().splitlines(keepends=True)))
+        except FileNotFoundError:
+            return ()
+        except (OSError, ValueError):
+            raise MachineError(
+                f"{path} is damaged or cannot be read; restore it from a copy, or begin anew with "
+                "--name"
+            ) from None
+
+    def write_earlier(self, results: Sequence[Result]) -> None:
+        """Keep the trials of another run that this one knows from the start."""
+        self.write(EARLIER, b"".join(map(encode, results)))
+
     def provenance(self) -> dict[str, Any]:
         """Return what is known of how the run came about; empty where nothing was kept."""
         try:
@@ -210,7 +234,14 @@ class RunFolder:
         if not self.path.exists() or self.exists():
             return False
         # A run that was killed while it was made has no config and no trial yet.
-        made_first = {RECORD, PROVENANCE, _beside(PROVENANCE), _beside(CONFIG)}
+        made_first = {
+            RECORD,
+            EARLIER,
+            _beside(EARLIER),
+            PROVENANCE,
+            _beside(PROVENANCE),
+            _beside(CONFIG),
+        }
         there = {path.name: path for path in self.path.iterdir()}
         return not there.keys() <= made_first or (
             RECORD in there and there[RECORD].stat().st_size > 0
@@ -271,6 +302,15 @@ class RunFolder:
     def trial_folder(self, number: int) -> Path:
         """Return the folder for what trial `number` leaves beside its result."""
         return self.path / TRIALS / f"{number:04d}"
+
+    def drop_states(self, number: int) -> None:
+        """Remove the states from which a trial's training could go on."""
+        folder = self.trial_folder(number)
+        with contextlib.suppress(OSError):
+            for path in folder.glob(STATES):
+                path.unlink()
+            folder.rmdir()  # unless there is something else in it
+            folder.parent.rmdir()
 
     def write_log(self, number: int, content: bytes) -> None:
         """Keep what a trial printed."""

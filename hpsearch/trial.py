@@ -159,6 +159,36 @@ def joined(results: Iterable[Result]) -> list[Result]:
     return sorted(found.values(), key=lambda result: result.trial)
 
 
+def of_one_rung(results: Sequence[Result], fewest: int) -> list[Result]:
+    """Return one result per trial, of which those with a score can be compared with each other.
+
+    They are those of the highest rung that at least `fewest` trials reached with a score. A trial
+    that was stopped below has no score here: it was not good enough to get there, and its score
+    after fewer epochs is no measure beside the others. Without rungs these are the results.
+    """
+    reached: dict[int, int] = {}
+    for result in results:
+        if _counts(result):
+            reached[result.rung or 0] = reached.get(result.rung or 0, 0) + 1
+    if all(result.rung is None for result in results):
+        return list(results)
+    rung = max((each for each, count in reached.items() if count >= fewest), default=0)
+    found: dict[int, Result] = {}
+    for result in sorted(results, key=lambda result: result.order):
+        before = found.get(result.trial)
+        if before is not None and before.score is not None:
+            continue
+        is_there = result.rung == rung and _counts(result)
+        one = result if is_there else replace(result, score=None, scores=[])
+        found[result.trial] = one if before is None else replace(one, note=before.note)
+    return [found[number] for number in sorted(found)]
+
+
+def _counts(result: Result) -> bool:
+    """Tell whether a result is that of a whole step with a score."""
+    return result.score is not None and not result.ended_early
+
+
 def _longer(before: Result, last: Result) -> Result:
     curve = {
         name: [*before.curve.get(name, ())[: last.start], *values]

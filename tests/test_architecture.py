@@ -13,14 +13,15 @@ PACKAGE = ROOT / "hpsearch"
 
 LAYERS = [
     ["errors", "fields", "trial", "repeats"],
-    ["yamlfile", "expressions", "scales", "seeds", "data", "nn"],
+    ["yamlfile", "expressions", "scales", "seeds", "gaussian", "data", "nn"],
     ["space", "diagnosis", "history"],
+    ["surrogate"],
     ["zoom", "strategies", "objectives", "report", "ending"],
     ["config", "child", "supervisor", "store"],
     ["runner", "provenance"],
     ["runs"],
     ["search"],
-    ["refine", "preview", "lineage"],
+    ["refine", "preview", "lineage", "warmstart"],
     ["cli"],
 ]
 """From the bottom up. A module imports from lower layers, and inside its own package."""

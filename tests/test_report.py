@@ -801,6 +801,57 @@ def test_the_error_of_a_score_that_is_no_share_has_two_digits_or_more(
     assert table.columns[3].text(error) == text
 
 
+def test_importance_is_of_the_parameters_that_change_the_score(
+    command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "f.py").write_text(
+        "def score(rate, idle, kind): return (rate - 0.1) ** 2 + 0.1 * (kind == 'b')"
+    )
+    text = (
+        'objective: {python: "f.py:score"}\nmetric: {name: accuracy, goal: maximize}\n'
+        "parameters:\n  rate: {scale: linear, min: 0, max: 1}\n"
+        "  idle: {type: int, min: 1, max: 3}\n  kind: {values: [a, b, c]}\n"
+        "budget: {trials: 25}\nmethod: "
+    )
+    for method in ("bayes", "random"):
+        (tmp_path / f"{method}.yaml").write_text(text + method)
+        assert command("run", f"{method}.yaml", "-q").returncode == 0
+        rows = json.loads(command("report", method, "--importance", "-f", "json").stdout)
+        share = {row["parameter"]: row["importance"] for row in rows}
+        assert share["rate"] > share["kind"] > share["idle"]
+        assert sum(share.values()) == pytest.approx(1)
+        assert [row["value"] for row in rows if row["parameter"] == "idle"] == [1, 2, 3]
+        assert all(row["low"] <= row["expected"] <= row["high"] for row in rows)
+        rates = {row["value"]: row["expected"] for row in rows if row["parameter"] == "rate"}
+        assert rates[1.0] > rates[0.0] + 0.4
+        shown = command("report", method, "--importance", COLUMNS="80").stdout.splitlines()
+        assert max(map(len, shown)) <= 80
+        assert shown[0].split() == ["parameter", "importance", "length_scale"]
+        assert shown[2].split()[0] == "rate"
+        page = (tmp_path / "runs" / method / "leaderboard.md").read_text()
+        assert ("## Importance" in page) == (method == "bayes")
+
+
+def test_importance_needs_one_run_with_scores_that_differ(command: Command, tmp_path: Path) -> None:
+    assert command("run", "tiny.yaml", "-q", "-n", "tiny").returncode == 0
+    both = command("report", "tiny", "--importance", "--rounds")
+    assert both.returncode == 2
+    assert "--rounds and --importance are several reports" in both.stderr
+    (tmp_path / "f.py").write_text("def score(rate): return 0.5")
+    (tmp_path / "flat.yaml").write_text(
+        'objective: {python: "f.py:score"}\nmetric: {name: loss, goal: minimize}\n'
+        "parameters: {rate: {scale: linear, min: 0, max: 1}}\nbudget: {trials: 12}\n"
+        "method: bayes\n"
+    )
+    assert command("run", "flat.yaml", "-q").returncode == 0
+    none = command("report", "flat", "--importance")
+    assert (none.returncode, none.stdout) == (2, "")
+    assert "too few complete trials with different scores" in none.stderr
+    several = command("report", "flat", "tiny", "--importance")
+    assert (several.returncode, several.stdout) == (2, "")
+    assert "name one" in several.stderr
+
+
 def test_the_rounds_of_a_zoom_are_shown_with_the_reason_for_each_bound(
     command: Command, tmp_path: Path, tiny_run: Path
 ) -> None:

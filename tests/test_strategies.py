@@ -45,10 +45,13 @@ FORMS: dict[str, dict[str, Any]] = {
     "sobol": {"name": "sobol"},
     "zoom": {"name": "zoom"},
     "zoom, one after another": {"name": "zoom", "lag": 1, "start": "random", "top": 3},
+    "bayes": {"name": "bayes"},
+    "bayes, one after another": {"name": "bayes", "lag": 1},
     "zoom in rounds": {"name": "zoom", "rounds": 4},
     "zoom to a grid": {"name": "zoom", "rounds": 3, "finish": "grid"},
     "halving": {"name": "halving", "max": 27},
     "halving with zoom": {"name": "halving", "max": 27, "propose": "zoom", "lag": 4},
+    "halving with bayes": {"name": "halving", "max": 27, "propose": "bayes", "lag": 3},
     "hyperband": {"name": "halving", "max": 30, "brackets": 3, "propose": "random"},
 }
 """Every strategy, and every way in which one works."""
@@ -802,9 +805,9 @@ def test_a_result_that_is_missing_is_known_to_be() -> None:
 
 def test_a_setting_counts_as_tried_for_later_trials_only() -> None:
     history = History("minimize")
-    history.name(4, {"a": 1})
-    history.name(2, {"a": 1})
-    history.name(3, {"a": True})
+    history.name(Trial(4, {"a": 1}, (0.1,), 0))
+    history.name(Trial(2, {"a": 1}, (0.1,), 0))
+    history.name(Trial(3, {"a": True}, (0.1,), 0))
     assert [history.tried({"a": 1}, number) for number in (2, 3, 5)] == [False, True, True]
     assert [history.tried({"a": True}, number) for number in (3, 4)] == [False, True]
 
@@ -848,7 +851,7 @@ def test_zoom_begins_before_anything_is_known(method: dict[str, Any]) -> None:
     for number in range(12):
         suggestion = zoom.suggest(SPACE, history, number, stream(0, "suggest", number))
         assert suggestion is not None
-        history.name(number, SPACE.params(suggestion.point))
+        history.name(Trial(number, SPACE.params(suggestion.point), suggestion.point, 0))
 
 
 def test_zoom_tries_no_setting_twice_also_where_it_looks_over_the_whole_space() -> None:

@@ -39,6 +39,10 @@ FORMAT_NAMES = ("text", "markdown", "csv", "json", "latex", "html-table")
     "-l", "--lineage", is_flag=True, help="RUN, the runs it refines and those that refine it."
 )
 @click.option("--rounds", is_flag=True, help="How zoom came to its trials: each box, and why.")
+@click.option("--rungs", is_flag=True, help="Halving: who was stopped where, and what that saved.")
+@click.option(
+    "--importance", is_flag=True, help="How much each parameter matters, and what to expect of it."
+)
 @runs_option
 def report(
     names: tuple[str, ...],
@@ -48,6 +52,8 @@ def report(
     name: str,
     lineage: bool,
     rounds: bool,
+    rungs: bool,
+    importance: bool,
     runs: Path,
 ) -> None:
     """Show the leaderboard of RUN, by default the newest; several runs share one table.
@@ -60,13 +66,26 @@ def report(
     from hpsearch.store import find_run
 
     folders = [find_run(runs, each) for each in dict.fromkeys(names) or (None,)]
-    if lineage and rounds:
-        raise click.UsageError("--lineage and --rounds are two reports: choose one")
+    asked = {
+        "--lineage": lineage,
+        "--rounds": rounds,
+        "--rungs": rungs,
+        "--importance": importance,
+    }
+    chosen = [option for option, given in asked.items() if given]
+    if len(chosen) > 1:
+        raise click.UsageError(f"{' and '.join(chosen)} are several reports: choose one")
     if lineage:
         _show_lineage(folders, name)
         return
     if rounds:
         _show_rounds(folders, name)
+        return
+    if rungs:
+        _show_rungs(folders, name, None if everything else top or 10)
+        return
+    if importance:
+        _show_importance(folders, name)
         return
     shown, ends = zip(*map(_read, folders), strict=True)
     table = leaderboard(shown)
@@ -101,6 +120,70 @@ def _show_rounds(folders: list[RunFolder], name: str) -> None:
             "zoom goes by rounds, from its second on"
         )
     click.echo(FORMATS[name](table))
+
+
+def _show_rungs(folders: list[RunFolder], name: str, limit: int | None) -> None:
+    from dataclasses import replace
+
+    from hpsearch.errors import UserError
+    from hpsearch.report import FORMATS, epochs_text, rungs_table, stops_table
+    from hpsearch.report.formats import plain_text
+    from hpsearch.runs import counted, load_run
+
+    if len(folders) > 1:
+        raise UserError("--rungs shows how one run trained its trials: name one")
+    config = load_run(folders[0], with_data=False)
+    results = counted(config, folders[0].results(curves=False))
+    rungs = rungs_table(results, config.goal, config.metric_name)
+    stops = stops_table(results, config.goal, config.metric_name)
+    if rungs is None or stops is None:
+        raise UserError(
+            f"the run {config.name} has no rungs: its method is {config.method}, and only halving "
+            "stops trials at some"
+        )
+    if name != "text":
+        click.echo(FORMATS[name](stops))
+        return
+    width = terminal_width()
+    click.echo(plain_text(rungs, width))
+    click.echo()
+    shown = replace(stops, rows=stops.rows[:limit])
+    click.echo(plain_text(shown, width))
+    more = len(stops.rows) - len(shown.rows)
+    if more:
+        click.echo(f"... and {more} more: --all", err=True)
+    click.echo(f"{epochs_text(results)}.", err=True)
+
+
+def _show_importance(folders: list[RunFolder], name: str) -> None:
+    from hpsearch.errors import UserError
+    from hpsearch.report import (
+        FORMATS,
+        beliefs,
+        beliefs_table,
+        expected_table,
+        importance_table,
+    )
+    from hpsearch.report.formats import plain_text
+    from hpsearch.runs import comparable, counted, load_run
+
+    if len(folders) > 1:
+        raise UserError("--importance is about the parameters of one run: name one")
+    config = load_run(folders[0], with_data=False)
+    results = comparable(counted(config, folders[0].results(curves=False)))
+    found = beliefs(config.space, results, config.goal)
+    if not found:
+        raise UserError(
+            f"the run {config.name} has too few complete trials with different scores to tell "
+            "which parameters matter: 5 are needed, and a parameter that varies"
+        )
+    if name != "text":
+        click.echo(FORMATS[name](beliefs_table(found, config.metric_name)))
+        return
+    width = terminal_width()
+    click.echo(plain_text(importance_table(found), width))
+    click.echo()
+    click.echo(plain_text(expected_table(config.space, found, config.metric_name), width))
 
 
 def _show_lineage(folders: list[RunFolder], name: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hpsearch.cli.options import (
+    complete_run,
     config_argument,
     for_runs,
     jobs_option,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from hpsearch.config import Config
     from hpsearch.search import Outcome
     from hpsearch.store import RunFolder
+    from hpsearch.trial import Result
 
 CONFIG_NAME = "config.yaml"
 
@@ -29,21 +31,62 @@ TOP = 10
 @click.command(short_help="Search the space in CONFIG and write runs/NAME/.")
 @config_argument
 @click.option("-n", "--name", help="The run's name. Default: the config's name, or its file's.")
+@click.option(
+    "-w",
+    "--warm-start",
+    "earlier",
+    metavar="RUN",
+    shell_complete=complete_run,
+    help="Begin with what the trials of RUN tell; for bayes and zoom.",
+)
 @jobs_option
 @runs_option
 @quiet_option
-def run(config: Path, name: str | None, jobs: int | None, runs: Path, quiet: bool) -> None:
+def run(
+    config: Path,
+    name: str | None,
+    earlier: str | None,
+    jobs: int | None,
+    runs: Path,
+    quiet: bool,
+) -> None:
     """Search the space in CONFIG and write runs/NAME/.
 
     The same command again goes on where an interrupted run stopped, or says that it is complete.
     """
+    from dataclasses import replace
+
     from hpsearch.runs import open_config
     from hpsearch.store import RunFolder
 
     loaded = open_config(config, name)
     itself = RunFolder(config.absolute().parent)
     own = itself.exists() and itself.name == loaded.name and config.name == CONFIG_NAME
-    run_search(loaded, itself if own else RunFolder(runs / loaded.name), jobs, quiet=quiet)
+    folder = itself if own else RunFolder(runs / loaded.name)
+    if earlier is not None:
+        loaded = replace(loaded, earlier=_learned(loaded, earlier, runs, quiet=quiet))
+    elif folder.exists():
+        loaded = replace(loaded, earlier=folder.earlier())
+    run_search(loaded, folder, jobs, quiet=quiet)
+
+
+def _learned(config: Config, name: str, runs: Path, *, quiet: bool) -> tuple[Result, ...]:
+    """Return the trials of another run that a search begins with, and say what differs."""
+    from hpsearch.errors import UserError
+    from hpsearch.runs import counted, load_run
+    from hpsearch.store import find_run
+    from hpsearch.warmstart import learned_from
+
+    folder = find_run(runs, name)
+    if folder.path.absolute() == (runs / config.name).absolute():
+        raise UserError(f"the run {config.name} cannot begin with its own trials: give another one")
+    before = load_run(folder, with_data=False)
+    known = counted(before, folder.results(curves=False))
+    found = learned_from(config, before, known)
+    if not quiet:
+        for note in found.notes:
+            click.echo(f"note: {note}", err=True)
+    return found.results
 
 
 def run_search(config: Config, folder: RunFolder, jobs: int | None, *, quiet: bool) -> None:

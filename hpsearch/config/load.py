@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -37,9 +38,9 @@ from hpsearch.objectives.python import PythonFunction
 from hpsearch.objectives.python import Section as PythonSection
 from hpsearch.seeds import trial_seed
 from hpsearch.space import Space
-from hpsearch.strategies import STRATEGIES, Halving, Own, Strategy
+from hpsearch.strategies import BLIND, STRATEGIES, Halving, Own, Strategy
 from hpsearch.strategies.own import TARGET
-from hpsearch.trial import Params, plain
+from hpsearch.trial import Params, Result, plain
 from hpsearch.yamlfile import Document, Place, read_yaml
 
 
@@ -68,6 +69,8 @@ class Config:
     trial: TrialLimits
     run: Run
     document: Document
+    earlier: tuple[Result, ...] = ()
+    """Trials of another run, in this space, that the strategy knows from the start."""
 
     @property
     def names(self) -> Names:
@@ -97,6 +100,14 @@ class Config:
     def in_steps(self) -> bool:
         """Whether trials may be trained in several steps."""
         return isinstance(self.strategy, Halving)
+
+    @property
+    def learns(self) -> bool:
+        """Whether the strategy goes by results that it may be given."""
+        return (
+            hasattr(self.strategy, "propose")
+            and self.strategy.identity(None).get("propose", self.method) not in BLIND
+        )
 
     def sources(self) -> dict[str, str]:
         """Return the SHA-256 of every file of code and data that the trials depend on, by name."""
@@ -133,7 +144,13 @@ class Config:
             "method": {"name": self.method, **self.strategy.identity(self.limit)},
             "seed": self.seed,
             "trial": trial,
+            **({"warm_start": _hash(self.earlier)} if self.earlier else {}),
         }
+
+
+def _hash(earlier: Sequence[Result]) -> str:
+    known = [(result.unit, result.status, result.score, result.scores) for result in earlier]
+    return hashlib.sha256(repr(known).encode()).hexdigest()
 
 
 def load_config(

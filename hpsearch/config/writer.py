@@ -23,6 +23,12 @@ def best_yaml(config: Config, result: Result, folder: Path, trials: int) -> str:
     folder: Where the file will be, so that it finds the data.
     """
     again = "# It trains that one setting again, from the same seed, to the same score.\n"
+    whole = config.objective.epochs(config.space.given(result.params))
+    if result.rung is not None and whole != result.budget:
+        again = (
+            f"# That trial was trained for {result.budget} of {whole} epochs. This trains it from "
+            "the same\n# seed to the last, so the score will be another one.\n"
+        )
     if result.ended_early:
         again = (
             f"# That trial {result.ended_early}. This trains it again from the same\n"

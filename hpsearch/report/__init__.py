@@ -1,7 +1,14 @@
 """Tables of results, and the formats they are written in."""
 
 from hpsearch.report.formats import FORMATS, csv_text
+from hpsearch.report.importance import (
+    beliefs,
+    beliefs_table,
+    expected_table,
+    importance_table,
+)
 from hpsearch.report.rounds import boxes_table, steps_table
+from hpsearch.report.rungs import epochs_text, rungs_table, stops_table
 from hpsearch.report.table import Column, Run, Table, leaderboard, sort_table, trials_table
 from hpsearch.report.ties import ties_text
 
@@ -10,11 +17,18 @@ __all__ = [
     "Column",
     "Run",
     "Table",
+    "beliefs",
+    "beliefs_table",
     "boxes_table",
     "csv_text",
+    "epochs_text",
+    "expected_table",
+    "importance_table",
     "leaderboard",
+    "rungs_table",
     "sort_table",
     "steps_table",
+    "stops_table",
     "ties_text",
     "trials_table",
 ]

@@ -7,14 +7,16 @@ To add one, write a frozen dataclass in a file of its own, whose fields are the 
 from __future__ import annotations
 
 from hpsearch.strategies.base import Problem, Stage, Strategy, StrategyError, Suggestion
+from hpsearch.strategies.bayes import Bayes
 from hpsearch.strategies.grid import Grid
-from hpsearch.strategies.halving import Halving
+from hpsearch.strategies.halving import BLIND, Halving
 from hpsearch.strategies.own import Own
 from hpsearch.strategies.random import Random
 from hpsearch.strategies.sobol import Sobol
 from hpsearch.strategies.zoom import Zoom
 
 __all__ = [
+    "BLIND",
     "STRATEGIES",
     "Halving",
     "Own",
@@ -30,5 +32,6 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "grid": Grid,
     "sobol": Sobol,
     "zoom": Zoom,
+    "bayes": Bayes,
     "halving": Halving,
 }

@@ -13,10 +13,11 @@ from annotated_types import Ge, Interval
 
 from hpsearch.fields import STRICT, OneOf, doc
 from hpsearch.strategies.base import Problem, Proposer, Stage, Suggestion
+from hpsearch.strategies.bayes import Bayes
 from hpsearch.strategies.random import Random
 from hpsearch.strategies.sobol import Sobol
 from hpsearch.strategies.zoom import Zoom
-from hpsearch.trial import Result, cost
+from hpsearch.trial import Result, cost, of_one_rung
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,8 +29,12 @@ PROPOSERS: dict[str, type[Proposer]] = {
     "sobol": Sobol,
     "random": Random,
     "zoom": Zoom,
+    "bayes": Bayes,
 }
 """What may name the settings of new trials."""
+
+BLIND = ("sobol", "random")
+"""Those that look at no result."""
 
 FIRST_RUNG = 9
 """The first rung is at a ninth of the full training: learning curves cross, and stopping much
@@ -96,8 +101,10 @@ class Halving:
         goes_on = ladder.next(history, seen, number)
         if goes_on is not None or is_last:
             return goes_on
-        known, pending = ladder.comparable(history, space, number)
         proposer = PROPOSERS[self.propose]()
+        known, pending = (
+            ([], []) if self.propose in BLIND else ladder.comparable(history, space, number)
+        )
         proposal = proposer.propose(space, history, trial, rng, known, pending)
         rung = self.begins_at(trial)
         return proposal._replace(stage=Stage(self.rungs()[rung], rung))
@@ -207,29 +214,13 @@ class _Ladder:
     def comparable(
         self, history: History, space: Space, order: int
     ) -> tuple[list[Result], list[Point]]:
-        """Return what a model may learn from: the trials of one rung, and the points of the others.
-
-        It is the highest rung that enough trials have reached; scores of several rungs are never
-        mixed. A trial that failed on its way there is known to be bad.
-        """
-        enough = max(FEWEST, len(space.axes) + 1)
-        for rung in reversed(range(len(self._epochs))):
-            groups = [group for (at, _), group in self._groups.items() if at == rung]
-            if sum(len(group.best) for group in groups) >= enough:
-                break
-        known: dict[int, Result] = {}
-        pending: dict[int, Point] = {}
-        for place in range(order):
-            step = history.named(place)
-            result = history.result(place) if place < self._read else None
-            if result is not None and (result.rung == rung or result.score is None):
-                first = known.get(result.trial)
-                known[result.trial] = result if first is None else first
-            elif step.number not in known:
-                pending[step.number] = step.unit
-        for number in known:
-            pending.pop(number, None)
-        return [known[number] for number in sorted(known)], list(pending.values())
+        """Return what a model may learn from, `of_one_rung`, and the points that are still open."""
+        results = history.results(self._read)
+        known = of_one_rung(results, max(FEWEST, len(space.axes) + 1))
+        begun = {result.trial for result in known}
+        steps = (history.named(place) for place in range(self._read, order))
+        pending = {step.number: step.unit for step in steps if step.number not in begun}
+        return [*history.earlier, *known], list(pending.values())
 
     def _take(self, result: Result | None, history: History) -> None:
         assert result is not None

@@ -107,11 +107,14 @@ class Zoom:
         """Return what trial `number` tries, or None while it depends on a running trial."""
         if isinstance(self.rounds, int):
             return self._in_rounds(space, history, number, rng)
-        if number < _first_trials(space):
+        if number + len(history.earlier) < _first_trials(space):
             return Suggestion(self._first(space, history, number, rng))
         seen = max(0, number - self.lag + 1)
         if not history.known(seen):
             return None
+        if history.earlier:
+            known = [*history.earlier, *history.results(seen)]
+            return self.propose(space, history, number, rng, known, ())
         best = history.best(CANDIDATES, seen)
         if len(best) == CANDIDATES and space.axes:
             table = history.table(seen, partial(_place, space))

@@ -1,0 +1,125 @@
+"""What an earlier run found, as another search can learn from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any, NamedTuple
+
+from hpsearch.config import Config
+from hpsearch.errors import UserError
+from hpsearch.runs import comparable
+from hpsearch.space import Axis, Choice, ends
+from hpsearch.trial import Params, Result
+
+
+class Earlier(NamedTuple):
+    """The trials of an earlier run in the space of a new one."""
+
+    results: tuple[Result, ...]
+    """With the numbers -n .. -1."""
+    notes: tuple[str, ...]
+    """Sentences on what differs between both."""
+
+
+def learned_from(config: Config, run: Config, results: Sequence[Result]) -> Earlier:
+    """Return the trials of a run as a search with another config can learn from them.
+
+    Parameters go by their names. One that did not vary in the run has the value that it had there,
+    or where nobody knows it the middle of its range here. A trial with a value that this search
+    cannot reach is left out. Scores may differ by a constant, which is allowed for.
+
+    config: Of the search that begins.
+    run: Of the earlier run.
+    results: All that counts of its record.
+    Raises:
+        UserError: the method learns nothing, the metrics differ, no parameter is common, or no
+            complete trial is left.
+    """
+    if not config.learns:
+        raise UserError(
+            f"--warm-start is for methods that learn from results, and the method of "
+            f"{config.name} is {config.method}\nTake method: bayes, zoom, or halving with one of "
+            "them as propose."
+        )
+    measured = [f"{each.goal} {each.metric_name}" for each in (config, run)]
+    if measured[0] != measured[1]:
+        raise UserError(
+            f"the run {run.name} is to {measured[1]} and {config.name} to {measured[0]}: there is "
+            "nothing to learn from other scores"
+        )
+    axes, before = config.space.axes, run.space.axes
+    common = [name for name in axes if name in before]
+    if not common:
+        raise UserError(
+            f"the run {run.name} and {config.name} vary no common parameter: "
+            f"{', '.join(before) or 'none'}, and {', '.join(axes) or 'none'}"
+        )
+    known = _constants(run)
+    found = []
+    outside = 0
+    for result in comparable(results):
+        params = {**known, **result.params}
+        if all(_reaches(axis, params[name]) for name, axis in axes.items() if name in params):
+            found.append(_moved(config, result, params))
+        else:
+            outside += 1
+    complete = sum(result.score is not None for result in found)
+    if not complete:
+        raise UserError(
+            f"no complete trial of the run {run.name} lies in the space of {config.name}, so there "
+            "is nothing to learn from it"
+        )
+    numbered = tuple(
+        replace(result, trial=number - len(found)) for number, result in enumerate(found)
+    )
+    return Earlier(numbered, tuple(_notes(config, run, common, known, len(found), outside)))
+
+
+def _constants(run: Config) -> Params:
+    """Return what did not vary in a run: constants, and the trainer's defaults."""
+    settings = run.objective.SETTINGS
+    defaults: dict[str, Any] = {} if settings is None else asdict(settings())
+    return {**defaults, **run.objective.constants}
+
+
+def _reaches(axis: Axis, value: Any) -> bool:
+    if isinstance(axis, Choice):
+        return any(repr(option) == repr(value) for option in axis.options)
+    low, high = ends(axis)
+    return isinstance(value, int | float) and low <= value <= high
+
+
+def _moved(config: Config, result: Result, params: Params) -> Result:
+    here = {name: value for name, value in params.items() if name in config.space.axes}
+    return Result(
+        result.trial,
+        result.status,
+        here,
+        config.space.point(here),
+        result.seed,
+        None,
+        result.score,
+        scores=result.scores,
+    )
+
+
+def _notes(
+    config: Config, run: Config, common: list[str], known: Params, count: int, outside: int
+) -> list[str]:
+    axes, before = config.space.axes, run.space.axes
+    left = f", {outside} left out as they lie outside the ranges" if outside else ""
+    notes = [f"{count} trials of {run.name} are known from the start{left}"]
+    for name in axes:
+        if name not in before:
+            what = (
+                f"{name} was {known[name]}"
+                if name in known and _reaches(axes[name], known[name])
+                else f"{name} is taken for the middle of its range"
+            )
+            notes.append(f"{name} does not vary in {run.name}: there {what}")
+    notes += [f"{name} varies in {run.name} only" for name in before if name not in axes]
+    for name in common:
+        if axes[name] != before[name]:
+            notes.append(f"{name} has another range in {run.name}, or another scale")
+    return notes
