@@ -120,7 +120,7 @@ class Zoom:
             table = history.table(seen, partial(_place, space))
             rows = table[[result.trial for result in best]]
             best = _judged(best, rows, table[max(0, seen - POOL) :], self.top)
-        return self._near(space, history, number, rng, best[: self.top])
+        return self._near(space, history, number, rng, best[: self.top], number)
 
     def propose(
         self,
@@ -132,7 +132,8 @@ class Zoom:
         pending: Sequence[Point],
     ) -> Suggestion:
         """Return what trial `number` tries, given some results, as `rounds: auto` does."""
-        if number + sum(result.trial < 0 for result in known) < _first_trials(space):
+        count = number + sum(result.trial < 0 for result in known)
+        if count < _first_trials(space):
             return Suggestion(self._first(space, history, number, rng))
         goal = history.goal
         complete = [result for result in known if result.score is not None]
@@ -143,7 +144,7 @@ class Zoom:
                 for results in (best, known[-POOL:])
             )
             best = _judged(best, rows, latest, self.top)
-        return self._near(space, history, number, rng, best[: self.top])
+        return self._near(space, history, number, rng, best[: self.top], count)
 
     def _near(
         self,
@@ -152,11 +153,12 @@ class Zoom:
         number: int,
         rng: np.random.Generator,
         best: Sequence[Result],
+        count: int,
     ) -> Suggestion:
-        """Step from one of the best trials; now and then look elsewhere."""
+        """Step from one of the best of `count` trials; now and then look elsewhere."""
         if len(best) < FEWEST or rng.random() < ANYWHERE:
             return Suggestion(self._first(space, history, number, rng))
-        step = _Step(space, best, number, rng)
+        step = _Step(space, best, count, rng)
         point = _new(space, history, number, rng, step.draw)
         return Suggestion(point, {"around": step.centre.trial, "best": [r.trial for r in best]})
 
@@ -333,11 +335,11 @@ class _Step:
     """A step from one of the best trials, the better the more often."""
 
     def __init__(
-        self, space: Space, best: Sequence[Result], number: int, rng: np.random.Generator
+        self, space: Space, best: Sequence[Result], count: int, rng: np.random.Generator
     ) -> None:
         self._rng, self._best = rng, best
         self._edges = list(accumulate(FADE**place for place in range(len(best))))
-        narrowest = max(NARROWEST, 1 / number)
+        narrowest = max(NARROWEST, 1 / count)
         self._axes: list[tuple[int, bool, list[Result], float]] = []
         for place, (name, axis) in enumerate(space.axes.items()):
             users = [result for result in best if name in result.params]
