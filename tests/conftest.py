@@ -56,7 +56,7 @@ def command(tmp_path: Path) -> Command:
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             env={**os.environ, "PYTHONWARNINGS": "error", **keywords},  # type: ignore[dict-item]
         )
 
@@ -69,7 +69,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished")
     (folder / "tiny.yaml").write_text(TINY)
     arguments = [sys.executable, "-m", "hpsearch", "run", "tiny.yaml", "-q"]
-    subprocess.run(arguments, cwd=folder, check=True, timeout=120)
+    subprocess.run(arguments, cwd=folder, check=True, timeout=600)
     return folder
 
 

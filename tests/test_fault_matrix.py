@@ -140,7 +140,7 @@ def test_what_a_hanging_trial_started_is_ended_with_it(faulty, tmp_path: Path) -
     for result in lost:
         folder = RunFolder(tmp_path / "runs/faults").trial_folder(result.trial)
         number = int((folder / "child").read_text())
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while Path(f"/proc/{number}").exists() and "\nState:\tZ" not in status(number):
             assert time.monotonic() < deadline, "the trial's own child outlived it"
             time.sleep(0.05)
@@ -377,7 +377,7 @@ def test_a_second_ctrl_c_ends_at_once_and_loses_nothing(command: Command, tmp_pa
     process.send_signal(signal.SIGINT)
     time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    assert process.wait(10) == 130
+    assert process.wait(60) == 130
     done = len(RunFolder(tmp_path / "runs/faults").results())
     assert done >= 1
     assert command("run", "faults.yaml", "-q").returncode == 0

@@ -105,11 +105,10 @@ clouds = st.lists(st.tuples(*[coordinates] * 11), min_size=3, max_size=8)
 @settings(deadline=None, max_examples=60)
 @given(clouds, st.integers(2, 6))
 def test_whatever_the_trials_the_written_config_is_valid_and_holds_the_best_ones(
-    cloud: list[tuple[float, ...]], top: int
+    everything: Config, cloud: list[tuple[float, ...]], top: int
 ) -> None:
-    config = config_of(EVERYTHING)
-    results = results_at(config, cloud)
-    child, text = child_of(config, results[:5], top=top)  # patience: trial 5 ends the search
+    results = results_at(everything, cloud)
+    child, text = child_of(everything, results[:5], top=top)  # patience: trial 5 ends the search
     for result in results[: min(top, 5)]:
         assert inside(child, result), text
 
