@@ -6,6 +6,7 @@ import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's two threads would fight for the cores
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+from hypothesis import HealthCheck, settings
+
+for inherited in ("COLUMNS", "LINES"):  # what readline tells a process about its parent's terminal
+    os.environ.pop(inherited, None)
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("any load", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any load")
 
 ROOT = Path(__file__).parent.parent
 
@@ -25,7 +35,14 @@ parameters:
   learning_rate: {scale: log, min: 1e-4, max: 1e-1}
   hidden_units: {type: int, min: 4, max: 16}
 budget: {trials: 6}
+run: {jobs: 1}
 """
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """A process for each core, at most four; none beside this one when single tests are named."""
+    single = bool(config.args) and all("::" in argument for argument in config.args)
+    return 0 if single else min(os.cpu_count() or 1, 4)
 
 
 @pytest.fixture
@@ -39,9 +56,44 @@ def command(tmp_path: Path) -> Command:
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             env={**os.environ, "PYTHONWARNINGS": "error", **keywords},  # type: ignore[dict-item]
         )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the real command has run tiny.yaml to its end."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "tiny.yaml").write_text(TINY)
+    arguments = [sys.executable, "-m", "hpsearch", "run", "tiny.yaml", "-q"]
+    subprocess.run(arguments, cwd=folder, check=True, timeout=600)
+    return folder
+
+
+@pytest.fixture
+def tiny_run(command: Command, tmp_path: Path, finished: Path) -> Path:
+    """What command("run", "tiny.yaml") leaves, without its seconds; return runs/tiny."""
+    folder = tmp_path / "runs" / "tiny"
+    shutil.copytree(finished / "runs" / "tiny", folder)
+    told = (folder / "provenance.json").read_text()
+    (folder / "provenance.json").write_text(told.replace(str(finished), str(tmp_path)))
+    return folder
+
+
+@pytest.fixture
+def answer(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run a command that begins no trial, in this process; a traceback fails the test."""
+    from hpsearch.cli import cli
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        words = [str(argument) for argument in arguments]
+        outcome = CliRunner().invoke(cli, words, catch_exceptions=False)
+        return subprocess.CompletedProcess(words, outcome.exit_code, outcome.stdout, outcome.stderr)
 
     return run
 

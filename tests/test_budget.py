@@ -333,8 +333,9 @@ def test_more_time_goes_on_and_the_trials_that_were_cut_short_stay(
     assert [session["ended"] for session in sessions] == ["time", "trials"]
 
 
-def test_time_that_is_not_over_changes_no_byte(command: Command, tmp_path: Path) -> None:
-    command("run", "tiny.yaml", "-q")
+def test_time_that_is_not_over_changes_no_byte(
+    command: Command, tmp_path: Path, tiny_run: Path
+) -> None:
     (tmp_path / "timed.yaml").write_text(TINY.replace("trials: 6", "trials: 6, time: 1h"))
     assert command("run", "timed.yaml", "-q").returncode == 0
     tables = [without_seconds(tmp_path / f"runs/{name}/trials.csv") for name in ("tiny", "timed")]
@@ -366,9 +367,8 @@ def test_the_leaderboard_names_the_limit_that_ended_the_run(
 
 
 def test_a_run_that_goes_on_or_was_stopped_is_not_finished(
-    command: Command, tmp_path: Path
+    command: Command, tmp_path: Path, tiny_run: Path
 ) -> None:
-    command("run", "tiny.yaml", "-q")
     folder = RunFolder(tmp_path / "runs/tiny")
     config = load_config(tmp_path / "tiny.yaml")
     assert how_it_ended(config, folder, folder.results()) == "ended by budget.trials (6)"

@@ -259,8 +259,9 @@ def test_diverged_trials_are_counted_while_the_search_goes_on(
     assert f"6/6 trials, {lost} diverged: best" in done.stderr
 
 
-def test_a_reader_that_leaves_early_is_no_error(folder: Path, command: Command) -> None:
-    assert command("run", "tiny.yaml", "-q").returncode == 0
+def test_a_reader_that_leaves_early_is_no_error(
+    folder: Path, command: Command, tiny_run: Path
+) -> None:
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(
@@ -346,8 +347,9 @@ def test_no_line_of_a_leaderboard_is_wider_than_the_terminal(folder: Path, colum
     assert (f"Left out to fit {columns} columns: " in table[1]) == (columns < 120)
 
 
-def test_a_pipe_gets_every_column_however_wide(folder: Path, command: Command) -> None:
-    assert command("run", "tiny.yaml", "-q").returncode == 0
+def test_a_pipe_gets_every_column_however_wide(
+    folder: Path, command: Command, tiny_run: Path
+) -> None:
     wide, narrow = (command("report", COLUMNS=c).stdout for c in ("200", "40"))
     for name in ("rank", "trial", "score", "diagnosis", "seconds"):
         assert name in wide.splitlines()[0]

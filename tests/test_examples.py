@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,7 +65,13 @@ def trials(table: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def marked(folder: Path) -> Any:
+    """An example, with a mark when it needs what hpsearch itself does not."""
+    marks = [pytest.mark.frameworks] if folder.name in NEEDS else []
+    return pytest.param(folder, marks=marks, id=folder.name)
+
+
+@pytest.mark.parametrize("folder", [marked(folder) for folder in FOLDERS])
 def test_every_example_finds_a_sensible_setting(
     command: Command, tmp_path: Path, folder: Path
 ) -> None:
@@ -82,6 +89,7 @@ def test_every_example_finds_a_sensible_setting(
     assert low <= (min if goal == "minimize" else max)(scores) <= high
 
 
+@pytest.mark.frameworks
 def test_the_gradient_tape_takes_the_steps_that_are_known(command: Command, tmp_path: Path) -> None:
     skip_without(NEEDS["gradient_tape"])
     copied(ROOT / "examples" / "gradient_tape", tmp_path)

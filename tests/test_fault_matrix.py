@@ -17,7 +17,7 @@ from conftest import Command, without_seconds
 from hpsearch.store import RunFolder
 from hpsearch.trial import Result
 
-# Trial 1 does what the fault says; the others are healthy.
+# Trials 1 and 3 do what the fault says; 0, 2 and 4 are healthy.
 CODE = """
 import os, signal, sys, time
 
@@ -39,7 +39,7 @@ objective: {python: "user.py:score"}
 metric: {name: score, goal: minimize}
 parameters: {kind: {values: [healthy, faulty]}}
 seed: 3
-budget: {trials: 8}
+budget: {trials: 5}
 """
 
 
@@ -54,10 +54,10 @@ def faulty(command: Command, tmp_path: Path):  # type: ignore[no-untyped-def]
         done = command("run", "faults.yaml", "-j", jobs)
         assert done.returncode == 0, done.stderr
         results = RunFolder(tmp_path / "runs/faults").results()
-        assert len(results) == 8
+        assert len(results) == 5
         healthy = [result for result in results if result.params["kind"] == "healthy"]
         assert [result.score for result in healthy] == [0.5] * len(healthy)
-        assert 2 <= len(healthy) <= 6
+        assert [result.trial for result in healthy] == [0, 2, 4]
         lost = [result for result in results if result.params["kind"] == "faulty"]
         return lost, done.stderr
 
@@ -140,7 +140,7 @@ def test_what_a_hanging_trial_started_is_ended_with_it(faulty, tmp_path: Path) -
     for result in lost:
         folder = RunFolder(tmp_path / "runs/faults").trial_folder(result.trial)
         number = int((folder / "child").read_text())
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while Path(f"/proc/{number}").exists() and "\nState:\tZ" not in status(number):
             assert time.monotonic() < deadline, "the trial's own child outlived it"
             time.sleep(0.05)
@@ -226,14 +226,14 @@ def score(kind):
         assert done.returncode == 0, done.stderr
     tables = [without_seconds(tmp_path / f"runs/jobs{jobs}/trials.csv") for jobs in (1, 2)]
     assert tables[0] == tables[1]
-    assert tables[0].count("complete") == 8
+    assert tables[0].count("complete") == 5
 
 
 def test_patience_and_failures_end_a_search_whose_trials_crash(
     command: Command, tmp_path: Path
 ) -> None:
     (tmp_path / "user.py").write_text("import os\ndef score(kind):\n    os._exit(1)\n")
-    config = CONFIG.replace("trials: 8", "trials: 500, failures: 4")
+    config = CONFIG.replace("trials: 5", "trials: 500, failures: 4")
     (tmp_path / "faults.yaml").write_text(config)
     done = command("run", "faults.yaml", "-j", "2")
     assert done.returncode == 1
@@ -283,10 +283,10 @@ def test_a_log_that_finds_the_disk_full_is_exit_code_3(command: Command, tmp_pat
         assert full.returncode == 3
         assert "No space left on device" in full.stderr
         assert "Traceback" not in full.stderr
-        assert len(RunFolder(small / "faults").results()) < 8
+        assert len(RunFolder(small / "faults").results()) < 5
         subprocess.run(["mount", "-o", "remount,size=4m", small], check=True)
         assert command("run", "faults.yaml", "--runs-dir", small, "-q").returncode == 0
-        assert len(RunFolder(small / "faults").results()) == 8
+        assert len(RunFolder(small / "faults").results()) == 5
     finally:
         subprocess.run(["umount", small], check=True)
 
@@ -295,7 +295,7 @@ def test_a_run_folder_that_disappears_is_exit_code_3(command: Command, tmp_path:
     (tmp_path / "user.py").write_text(
         "import shutil\ndef score(kind, seed):\n    shutil.rmtree('runs')\n    return 1.0\n"
     )
-    (tmp_path / "faults.yaml").write_text(CONFIG.replace("trials: 8", "trials: 1"))
+    (tmp_path / "faults.yaml").write_text(CONFIG.replace("trials: 5", "trials: 1"))
     done = command("run", "faults.yaml")
     assert done.returncode == 3
     assert "runs/faults" in done.stderr
@@ -367,8 +367,7 @@ def test_a_second_ctrl_c_ends_at_once_and_loses_nothing(command: Command, tmp_pa
         "    time.sleep(0.2)\n"
         "    return 0.5\n"
     )
-    (tmp_path / "faults.yaml").write_text(CONFIG)
-    command("--version")
+    (tmp_path / "faults.yaml").write_text(CONFIG.replace("trials: 5", "trials: 8"))
     process = subprocess.Popen(
         [sys.executable, "-m", "hpsearch", "run", "faults.yaml", "-q"], cwd=tmp_path
     )
@@ -378,7 +377,7 @@ def test_a_second_ctrl_c_ends_at_once_and_loses_nothing(command: Command, tmp_pa
     process.send_signal(signal.SIGINT)
     time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    assert process.wait(10) == 130
+    assert process.wait(60) == 130
     done = len(RunFolder(tmp_path / "runs/faults").results())
     assert done >= 1
     assert command("run", "faults.yaml", "-q").returncode == 0
@@ -389,29 +388,32 @@ def test_a_second_ctrl_c_ends_at_once_and_loses_nothing(command: Command, tmp_pa
     "content",
     ['{"config": 5}', '{"config": {"folder": 5}}', "[1]", "not json", "", '{"sessions": [3]}'],
 )
-def test_a_damaged_provenance_is_a_sentence(command: Command, tmp_path: Path, content: str) -> None:
-    command("run", "tiny.yaml", "-q")
+def test_a_damaged_provenance_is_a_sentence(
+    answer: Command, tmp_path: Path, content: str, tiny_run: Path
+) -> None:
     (tmp_path / "runs/tiny/provenance.json").write_text(content)
-    assert command("report", "tiny").returncode == 0
+    assert answer("report", "tiny").returncode == 0
     for arguments in (("run", "tiny.yaml"), ("run", "runs/tiny/config.yaml"), ("resume", "tiny")):
-        refused = command(*arguments)
+        refused = answer(*arguments)
         assert refused.returncode == 3
         assert "provenance.json" in refused.stderr
         assert "Traceback" not in refused.stderr
 
 
-def test_a_config_edited_inside_its_run_is_refused(command: Command, tmp_path: Path) -> None:
-    command("run", "tiny.yaml", "-q")
+def test_a_config_edited_inside_its_run_is_refused(
+    answer: Command, tmp_path: Path, tiny_run: Path
+) -> None:
     config = tmp_path / "runs/tiny/config.yaml"
     config.write_text(config.read_text().replace("hidden_units", "batch_size"))
     for name in ("report", "refine", "resume"):
-        refused = command(name, "tiny")
+        refused = answer(name, "tiny")
         assert refused.returncode == 2
         assert "changed after its trials ran" in refused.stderr
 
 
-def test_the_record_of_another_run_is_refused(command: Command, tmp_path: Path) -> None:
-    command("run", "tiny.yaml", "-q")
+def test_the_record_of_another_run_is_refused(
+    command: Command, tmp_path: Path, tiny_run: Path
+) -> None:
     (tmp_path / "other.yaml").write_text("seed: 5\n" + (tmp_path / "tiny.yaml").read_text())
     command("run", "other.yaml", "-q")
     stranger = (tmp_path / "runs/other/trials.jsonl").read_bytes()
@@ -433,7 +435,7 @@ def test_a_search_with_patience_ends_although_a_worker_is_killed(
         "    time.sleep(0.05)\n"
         "    return 0.5\n"
     )
-    (tmp_path / "faults.yaml").write_text(CONFIG.replace("trials: 8", "patience: 5"))
+    (tmp_path / "faults.yaml").write_text(CONFIG.replace("trials: 5", "patience: 5"))
     done = command("run", "faults.yaml", "-j", "2")
     assert done.returncode == 0, done.stderr
     results = RunFolder(tmp_path / "runs/faults").results()
@@ -441,8 +443,9 @@ def test_a_search_with_patience_ends_although_a_worker_is_killed(
     assert len(results) < 100
 
 
-def test_a_run_can_be_gone_on_with_by_name(command: Command, tmp_path: Path) -> None:
-    command("run", "tiny.yaml", "-q")
+def test_a_run_can_be_gone_on_with_by_name(
+    command: Command, tmp_path: Path, tiny_run: Path
+) -> None:
     record = tmp_path / "runs/tiny/trials.jsonl"
     table = without_seconds(tmp_path / "runs/tiny/trials.csv")
     record.write_bytes(b"".join(record.read_bytes().splitlines(keepends=True)[:2]))

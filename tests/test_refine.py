@@ -105,11 +105,10 @@ clouds = st.lists(st.tuples(*[coordinates] * 11), min_size=3, max_size=8)
 @settings(deadline=None, max_examples=60)
 @given(clouds, st.integers(2, 6))
 def test_whatever_the_trials_the_written_config_is_valid_and_holds_the_best_ones(
-    cloud: list[tuple[float, ...]], top: int
+    everything: Config, cloud: list[tuple[float, ...]], top: int
 ) -> None:
-    config = config_of(EVERYTHING)
-    results = results_at(config, cloud)
-    child, text = child_of(config, results[:5], top=top)  # patience: trial 5 ends the search
+    results = results_at(everything, cloud)
+    child, text = child_of(everything, results[:5], top=top)  # patience: trial 5 ends the search
     for result in results[: min(top, 5)]:
         assert inside(child, result), text
 
@@ -444,9 +443,8 @@ def test_a_widened_mini_batch_stays_within_the_training_set() -> None:
 
 
 def test_the_same_refinement_again_goes_on_rather_than_making_another(
-    command: Command, tmp_path: Path
+    command: Command, tmp_path: Path, tiny_run: Path
 ) -> None:
-    command("run", "tiny.yaml", "-q")
     assert command("refine", "tiny", "-q").returncode == 0
     again = command("refine", "tiny")
     assert again.returncode == 0
@@ -461,9 +459,8 @@ def test_the_command_offers_every_method() -> None:
 
 @pytest.mark.parametrize("method", STRATEGIES)
 def test_a_refinement_can_search_in_another_way(
-    method: str, command: Command, tmp_path: Path
+    method: str, command: Command, tmp_path: Path, tiny_run: Path
 ) -> None:
-    assert command("run", "tiny.yaml", "-q").returncode == 0
     outcome = command("refine", "tiny", "-q", "--method", method, "--trials", "9")
     assert outcome.returncode == 0, outcome.stderr
     child = load_config(tmp_path / "runs" / "tiny-refined" / CONFIG, with_data=False)

@@ -633,9 +633,8 @@ def test_a_table_holds_no_number_that_json_has_not(
 
 
 def test_runs_on_different_data_have_no_common_leaderboard(
-    command: Command, tmp_path: Path
+    command: Command, tmp_path: Path, tiny_run: Path
 ) -> None:
-    command("run", "tiny.yaml", "-q")
     text = (tmp_path / "tiny.yaml").read_text()
     other = "data: {source: other.csv, label: y}"
     rows = "".join(f"{i % 2 + i / 100},{i % 2}\n" for i in range(90))
@@ -654,15 +653,14 @@ def test_runs_on_different_data_have_no_common_leaderboard(
 
 
 def test_the_lineage_shows_each_run_of_a_family_and_what_it_gained(
-    command: Command, tmp_path: Path
+    command: Command, answer: Command, tmp_path: Path, tiny_run: Path
 ) -> None:
-    assert command("run", "tiny.yaml", "-q").returncode == 0
     assert command("refine", "-q").returncode == 0
     assert command("refine", "-q").returncode == 0
     assert command("refine", "tiny", "-q", "--name", "other").returncode == 0
     assert command("run", "tiny.yaml", "-q", "--name", "stranger").returncode == 0
     names = ["tiny", "other", "tiny-refined", "tiny-refined-2"]
-    tables = [command("report", name, "--lineage").stdout for name in names]
+    tables = [answer("report", name, "--lineage").stdout for name in names]
     assert len(set(tables)) == 1  # whichever of the family is named
     lines = tables[0].splitlines()
     assert [line.split()[0].strip(".") for line in lines[2:3]] == ["tiny"]
@@ -670,7 +668,7 @@ def test_the_lineage_shows_each_run_of_a_family_and_what_it_gained(
     assert any(line.startswith(". . tiny-refined-2") for line in lines)
     assert any(line.startswith("learning_rate") and "0.0001 .. 0.1" in line for line in lines)
 
-    rows = json.loads(command("report", "other", "--lineage", "-f", "json").stdout)
+    rows = json.loads(answer("report", "other", "--lineage", "-f", "json").stdout)
     by_name = {row["run"]: row for row in rows}
     assert list(by_name) == names
     for row in rows:
@@ -681,12 +679,11 @@ def test_the_lineage_shows_each_run_of_a_family_and_what_it_gained(
             assert row["gain"] is None
 
 
-def test_a_lineage_is_of_one_run(command: Command) -> None:
-    assert command("run", "tiny.yaml", "-q").returncode == 0
-    outcome = command("report", "tiny", "tiny", "--lineage")
+def test_a_lineage_is_of_one_run(command: Command, answer: Command, tiny_run: Path) -> None:
+    outcome = answer("report", "tiny", "tiny", "--lineage")
     assert outcome.returncode == 0
     command("run", "tiny.yaml", "-q", "--name", "two")
-    outcome = command("report", "tiny", "two", "--lineage")
+    outcome = answer("report", "tiny", "two", "--lineage")
     assert outcome.returncode == 2
     assert "name one" in outcome.stderr
 
@@ -856,7 +853,7 @@ def test_importance_needs_one_run_with_scores_that_differ(command: Command, tmp_
 
 
 def test_the_rounds_of_a_zoom_are_shown_with_the_reason_for_each_bound(
-    command: Command, tmp_path: Path
+    command: Command, tmp_path: Path, tiny_run: Path
 ) -> None:
     text = (tmp_path / "tiny.yaml").read_text().replace("trials: 6", "trials: 9")
     (tmp_path / "boxes.yaml").write_text(text + "method: {name: zoom, rounds: 3}\n")
@@ -879,7 +876,6 @@ def test_the_rounds_of_a_zoom_are_shown_with_the_reason_for_each_bound(
         assert str(step["step_from"]) in step["best_so_far"].split(", ")
     assert "## Rounds" not in (tmp_path / "runs" / "steps" / "leaderboard.md").read_text()
 
-    assert command("run", "tiny.yaml", "-q").returncode == 0
     none = command("report", "tiny", "--rounds")
     assert none.returncode == 2
     assert "no rounds" in none.stderr

@@ -25,12 +25,18 @@ class Scalar:
     def __float__(self) -> float:
         return float(self.value)
 
+    def __repr__(self) -> str:
+        return f"Scalar({self.value}, {self.dtype!r})"
+
 
 class Bare:
     shape = ()
 
     def __float__(self) -> float:
         return 0.5
+
+    def __repr__(self) -> str:
+        return "Bare()"
 
 
 NUMBERS = [

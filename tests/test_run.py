@@ -65,8 +65,9 @@ def test_quiet_says_nothing(command: Command) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_every_record_has_the_curve_of_each_metric(command: Command, tmp_path: Path) -> None:
-    command("run", "tiny.yaml", "-q")
+def test_every_record_has_the_curve_of_each_metric(
+    command: Command, tmp_path: Path, tiny_run: Path
+) -> None:
     for result in RunFolder(tmp_path / "runs" / "tiny").results():
         assert result.budget == 2
         for name in ("train_loss", "train_error", "dev_loss", "dev_error"):
@@ -75,8 +76,9 @@ def test_every_record_has_the_curve_of_each_metric(command: Command, tmp_path: P
         assert result.score == result.metrics["dev_error"]
 
 
-def test_a_trial_depends_on_the_seed_and_its_number_alone(command: Command, tmp_path: Path) -> None:
-    command("run", "tiny.yaml", "-q")
+def test_a_trial_depends_on_the_seed_and_its_number_alone(
+    command: Command, tmp_path: Path, tiny_run: Path
+) -> None:
     config = load_config(tmp_path / "tiny.yaml")
     for result in RunFolder(tmp_path / "runs" / "tiny").results():
         trial = suggest(config, history_of(config), result.trial)
@@ -94,8 +96,9 @@ def test_the_same_command_again_says_that_it_is_complete(command: Command, tmp_p
     assert (tmp_path / "runs/tiny/trials.jsonl").read_bytes() == before
 
 
-def test_more_trials_extend_a_run_and_the_first_stay(command: Command, tmp_path: Path) -> None:
-    command("run", "tiny.yaml", "-q")
+def test_more_trials_extend_a_run_and_the_first_stay(
+    command: Command, tmp_path: Path, tiny_run: Path
+) -> None:
     folder = tmp_path / "runs" / "tiny"
     before = (folder / "trials.jsonl").read_bytes()
     (tmp_path / "tiny.yaml").write_text(TINY.replace("trials: 6", "trials: 9"))
@@ -109,9 +112,8 @@ def test_more_trials_extend_a_run_and_the_first_stay(command: Command, tmp_path:
 
 
 def test_a_different_config_of_the_same_name_is_refused_with_the_way_out(
-    command: Command, tmp_path: Path
+    command: Command, tmp_path: Path, tiny_run: Path
 ) -> None:
-    command("run", "tiny.yaml", "-q")
     folder = tmp_path / "runs" / "tiny"
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     (tmp_path / "tiny.yaml").write_text(TINY.replace("max: 1e-1", "max: 1"))
@@ -122,9 +124,10 @@ def test_a_different_config_of_the_same_name_is_refused_with_the_way_out(
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
-def test_comments_and_jobs_do_not_make_a_config_different(command: Command, tmp_path: Path) -> None:
-    command("run", "tiny.yaml", "-q")
-    (tmp_path / "tiny.yaml").write_text(TINY + "# a comment\nrun: {jobs: 1}\n")
+def test_comments_and_jobs_do_not_make_a_config_different(
+    command: Command, tmp_path: Path, tiny_run: Path
+) -> None:
+    (tmp_path / "tiny.yaml").write_text(TINY.replace("jobs: 1}", "jobs: 2}  # a comment"))
     assert command("run", "tiny.yaml", "-q").returncode == 0
 
 
@@ -141,9 +144,8 @@ def test_data_that_changed_are_noticed(command: Command, tmp_path: Path) -> None
 
 
 def test_the_best_config_reproduces_the_best_trial_to_the_last_bit(
-    command: Command, tmp_path: Path
+    command: Command, tmp_path: Path, tiny_run: Path
 ) -> None:
-    command("run", "tiny.yaml", "-q")
     results = RunFolder(tmp_path / "runs/tiny").results()
     best = min(results, key=lambda result: (result.score, result.trial))
     assert command("run", "runs/tiny/best.yaml", "-q").returncode == 0
@@ -165,8 +167,9 @@ def test_a_run_goes_on_from_its_own_config(command: Command, tmp_path: Path) -> 
     assert len(RunFolder(folder).results()) == 12
 
 
-def test_a_torn_record_is_healed_with_a_word(command: Command, tmp_path: Path) -> None:
-    command("run", "tiny.yaml", "-q")
+def test_a_torn_record_is_healed_with_a_word(
+    command: Command, tmp_path: Path, tiny_run: Path
+) -> None:
     folder = tmp_path / "runs" / "tiny"
     table = without_seconds(folder / "trials.csv")
     record = folder / "trials.jsonl"
@@ -177,8 +180,9 @@ def test_a_torn_record_is_healed_with_a_word(command: Command, tmp_path: Path) -
     assert without_seconds(folder / "trials.csv") == table
 
 
-def test_a_damaged_record_is_exit_code_3_with_its_line(command: Command, tmp_path: Path) -> None:
-    command("run", "tiny.yaml", "-q")
+def test_a_damaged_record_is_exit_code_3_with_its_line(
+    command: Command, tmp_path: Path, tiny_run: Path
+) -> None:
     record = tmp_path / "runs/tiny/trials.jsonl"
     lines = record.read_bytes().splitlines(keepends=True)
     record.write_bytes(b"".join([lines[0], lines[1].replace(b"complete", b"failed"), *lines[2:]]))
@@ -190,9 +194,8 @@ def test_a_damaged_record_is_exit_code_3_with_its_line(command: Command, tmp_pat
 
 
 def test_a_smaller_budget_says_that_more_trials_are_in_the_record(
-    command: Command, tmp_path: Path
+    command: Command, tmp_path: Path, tiny_run: Path
 ) -> None:
-    command("run", "tiny.yaml", "-q")
     (tmp_path / "tiny.yaml").write_text(TINY.replace("trials: 6", "trials: 4"))
     fewer = command("run", "tiny.yaml")
     assert fewer.returncode == 0
@@ -201,9 +204,8 @@ def test_a_smaller_budget_says_that_more_trials_are_in_the_record(
 
 
 def test_a_config_without_a_run_folder_of_its_own_is_found_from_inside_it(
-    command: Command, tmp_path: Path
+    command: Command, tmp_path: Path, tiny_run: Path
 ) -> None:
-    command("run", "tiny.yaml", "-q")
     again = subprocess.run(
         [sys.executable, "-m", "hpsearch", "run", "config.yaml"],
         cwd=tmp_path / "runs/tiny",
@@ -334,9 +336,10 @@ def test_patience_ends_a_search_at_the_same_trial_for_any_number_of_jobs(
     assert tables[0] == tables[1]
 
 
-def test_maximizing_accuracy_is_minimizing_error(command: Command, tmp_path: Path) -> None:
+def test_maximizing_accuracy_is_minimizing_error(
+    command: Command, tmp_path: Path, tiny_run: Path
+) -> None:
     (tmp_path / "accuracy.yaml").write_text("metric: dev_accuracy\n" + TINY)
-    command("run", "tiny.yaml", "-q")
     command("run", "accuracy.yaml", "-q")
     boards = [
         command("report", name, "-f", "csv", "-a").stdout.splitlines()
