@@ -44,14 +44,19 @@ def session(jobs: int) -> dict[str, Any]:
         "processor": platform.machine(),
         "cores": os.cpu_count(),
         "jobs": jobs,
-        "versions": {
-            "hpsearch": __version__,
-            "python": platform.python_version(),
-            **{name: _version(name) for name in ("numpy", "joblib", "pydantic")},
-        },
+        "versions": versions(),
         "git": git_commit(),
         "seconds": 0.0,
         "ended": None,
+    }
+
+
+def versions() -> dict[str, str | None]:
+    """Return the versions of what results can depend on."""
+    return {
+        "hpsearch": __version__,
+        "python": platform.python_version(),
+        **{name: _version(name) for name in ("numpy", "joblib", "pydantic")},
     }
 
 

@@ -21,6 +21,7 @@ from hpsearch.report import (
     ties_text,
     trials_table,
 )
+from hpsearch.report.table import measure_text
 from hpsearch.store import BEST, CONFIG, LEADERBOARD, PROVENANCE, TABLE, RunFolder
 from hpsearch.trial import Result, joined, ranked, trials_text
 from hpsearch.yamlfile import dump
@@ -49,6 +50,26 @@ def trials_of(config: Config, results: Sequence[Result]) -> list[Result]:
     return joined(counted(config, results))
 
 
+def best_of(config: Config, folder: RunFolder) -> tuple[Result, list[Result]]:
+    """Return the best trial, with its curve, and all that count.
+
+    Raises:
+        UserError: there is none yet, or none has a score.
+    """
+    results = trials_of(config, folder.results())
+    first = ranked(results, config.goal)[:1]
+    if not first:
+        raise UserError(f"the run {folder.name} has no finished trial yet, so there is no best")
+    if first[0].score is None:
+        lost = first[0]
+        reason = (lost.message or "").partition("\n")[0]
+        raise UserError(
+            f"no trial of the run {folder.name} is complete ({trials_text(len(results))} without a "
+            f"score), so there is no best; trial {lost.trial} {lost.status}: {reason}"
+        )
+    return first[0], results
+
+
 def ending_of(config: Config) -> Ending:
     """Return what decides at which trial a config's search ends."""
     budget = config.budget
@@ -61,14 +82,34 @@ def how_it_ended(config: Config, folder: RunFolder, results: Sequence[Result]) -
 
     results: The trials that count, or all of the record.
     """
-    budget, ending = config.budget, ending_of(config)
+    text = _ends(config).get(end_of(config, folder, results) or "")
+    if text is None:
+        of = "" if config.limit is None else f"{len(results)} of "
+        text = f"not finished: {of}{trials_text(config.limit or len(results))} so far"
+    early = sum(result.ended_early is not None for result in results)
+    return f"{text}, with {trials_text(early)} cut short by time" if early else text
+
+
+def end_of(config: Config, folder: RunFolder, results: Sequence[Result]) -> str | None:
+    """Return which limit ended a run, as `Outcome.reason`; None for one that is not finished.
+
+    results: The trials that count, or all of the record.
+    """
+    ending = ending_of(config)
     for result in sorted(results, key=lambda result: result.order):
         ending.add(result)
     sessions = folder.provenance().get("sessions") or [{}]
-    reason = sessions[-1].get("ended")
+    reason: str | None = sessions[-1].get("ended")
     if not config.in_steps:  # whose single steps alone could tell
         reason = ending.reason or reason
-    text = {
+    unlimited = {"time": config.budget.time is None, "epochs": config.budget.epochs is None}
+    return None if reason not in _ends(config) or unlimited.get(reason or "") else reason
+
+
+def _ends(config: Config) -> dict[str, str]:
+    """Say of each limit that it ended a run."""
+    budget = config.budget
+    return {
         "trials": f"ended by budget.trials ({config.limit})"
         if config.limit != config.size
         else f"the {config.method} is complete",
@@ -77,13 +118,7 @@ def how_it_ended(config: Config, folder: RunFolder, results: Sequence[Result]) -
         "failures": f"ended by budget.failures ({budget.failures} in a row)",
         "time": f"ended by budget.time ({budget.time})",
         "space": "ended as there was nothing left to try",
-    }.get(reason or "")
-    unlimited = {"time": budget.time is None, "epochs": budget.epochs is None}
-    if text is None or unlimited.get(reason or ""):
-        of = "" if config.limit is None else f"{len(results)} of "
-        text = f"not finished: {of}{trials_text(config.limit or len(results))} so far"
-    early = sum(result.ended_early is not None for result in results)
-    return f"{text}, with {trials_text(early)} cut short by time" if early else text
+    }
 
 
 def load_run(folder: RunFolder, name: str | None = None, *, with_data: bool = True) -> Config:
@@ -235,8 +270,7 @@ def write_tables(config: Config, folder: RunFolder, results: list[Result]) -> No
     constants = dict(config.constants)
     table = csv_text(trials_table(config.space, constants, results))
     folder.write(TABLE, table + "\n")
-    ended = how_it_ended(config, folder, results)
-    folder.write(LEADERBOARD, leaderboard_page(config, results, ended))
+    refresh_leaderboard(config, folder, results)
     best = ranked(results, config.goal)[:1]
     if not best or best[0].score is None:
         folder.remove(BEST)
@@ -245,8 +279,41 @@ def write_tables(config: Config, folder: RunFolder, results: list[Result]) -> No
         folder.write(BEST, text)
 
 
-def leaderboard_page(config: Config, results: list[Result], ended: str) -> str:
-    """Write leaderboard.md; `ended` is what `how_it_ended` says."""
+def refresh_leaderboard(
+    config: Config, folder: RunFolder, results: list[Result] | None = None
+) -> None:
+    """Write leaderboard.md anew; without `results` from the record."""
+    if results is None:
+        results = trials_of(config, folder.results(curves=False))
+    ended = how_it_ended(config, folder, results)
+    page = leaderboard_page(config, results, ended, test_text(folder))
+    folder.write(LEADERBOARD, page)
+
+
+def test_text(folder: RunFolder) -> str | None:
+    """Say how often the test set was opened and what was last seen; None where it never was."""
+    tests = folder.tests()
+    if not tests:
+        return None
+    last = tests[-1]
+    days = [each["date"][:10] for each in tests]
+    often = f"once, on {days[0]}" if len(days) == 1 else f"{len(days)} times, last on {days[-1]}"
+    name = last["metric"].removeprefix("dev_")
+    name = name if name in last["test"] else next(iter(last["test"]))
+    figure, text = last["test"][name], measure_text(f"test_{name}")
+    value, low, high = (
+        "-" if figure[key] is None else text(figure[key]) for key in ("value", "low", "high")
+    )
+    return (
+        f"The test set was opened {often}: trial {last['trial']}, trained on {last['trained_on']}, "
+        f"has test_{name} {value} ({low} to {high}, {last['level']:.0%})."
+    )
+
+
+def leaderboard_page(
+    config: Config, results: list[Result], ended: str, tested: str | None = None
+) -> str:
+    """Write leaderboard.md; `ended` is what `how_it_ended` says, `tested` what `test_text` does."""
     table = leaderboard([run_of(config, results)])
     ties = ties_text(table)
     boxes = boxes_table(config.space, results)
@@ -261,6 +328,7 @@ def leaderboard_page(config: Config, results: list[Result], ended: str) -> str:
         *((ties, "") if ties else ()),
         *(("## Rounds", "", FORMATS["markdown"](boxes), "") if boxes else ()),
         LUCK,
+        *(("", tested) if tested else ()),
     ]
     return "\n".join(lines) + "\n"
 

@@ -12,15 +12,15 @@ from conftest import ROOT
 PACKAGE = ROOT / "hpsearch"
 
 LAYERS = [
-    ["errors", "fields", "trial", "repeats"],
+    ["errors", "fields", "trial", "repeats", "threads"],
     ["yamlfile", "expressions", "scales", "seeds", "data", "nn"],
-    ["space", "diagnosis", "history"],
+    ["space", "diagnosis", "history", "intervals", "model"],
     ["zoom", "strategies", "objectives", "report", "ending"],
     ["config", "child", "supervisor", "store"],
-    ["runner", "provenance"],
+    ["runner", "provenance", "final"],
     ["runs"],
     ["search"],
-    ["refine", "preview", "lineage"],
+    ["refine", "preview", "lineage", "evaluate", "retest", "compare", "overview", "predict"],
     ["cli"],
 ]
 """From the bottom up. A module imports from lower layers, and inside its own package."""

@@ -12,6 +12,8 @@ from typing import Any
 import click
 
 from hpsearch import __version__
+from hpsearch.cli.evaluate import evaluate
+from hpsearch.cli.predict import predict
 from hpsearch.cli.preview import preview
 from hpsearch.cli.refine import refine
 from hpsearch.cli.report import report
@@ -62,7 +64,7 @@ def cli() -> None:
     """Hyperparameter search from one YAML file, with an honest leaderboard."""
 
 
-for command in (run, resume, refine, report, preview, schema):
+for command in (run, resume, refine, report, evaluate, predict, preview, schema):
     cli.add_command(command)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,6 +26,23 @@ runs_option = click.option(
 )
 
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON, at full precision, for a script."
+)
+
+
+def print_json(value: Any) -> None:
+    """Print plain data for a script."""
+    import json
+
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def hint(*commands: str) -> None:
+    """Say on stderr which commands come next."""
+    click.echo("\n  ".join(["Next:", *commands]), err=True)
 
 
 def _check_jobs(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:
