@@ -5,13 +5,15 @@ the tables that are made from its record.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hpsearch.config import Config, best_yaml, load_config
 from hpsearch.ending import Ending
-from hpsearch.errors import MachineError, UserError
-from hpsearch.provenance import describe
+from hpsearch.errors import DataError, MachineError, UserError
+from hpsearch.objectives.mlp import MLP
+from hpsearch.provenance import describe, versions
 from hpsearch.report import (
     FORMATS,
     Run,
@@ -209,6 +211,42 @@ def changed_sources(config: Config, provenance: dict[str, Any]) -> list[str]:
     before = provenance.get("sources", {})
     now = config.sources()
     return [name for name, content in now.items() if before.get(name, content) != content]
+
+
+def changes_since(config: Config, folder: RunFolder) -> list[str]:
+    """Return what of data, code and versions is not as it was when a run last ran, in words.
+
+    config: The run's, whose data need not have been read.
+    Raises:
+        UserError: the data are gone.
+    """
+    provenance = folder.provenance()
+    before, now = provenance.get("sources", {}), _sources_now(config)
+    found = [f"{name} changed" for name in now if before.get(name, now[name]) != now[name]]
+    found += [f"{name} is not there any more" for name in before if name not in now]
+    last = (provenance.get("sessions") or [{}])[-1]
+    old, new = last.get("versions") or {}, versions()
+    found += [
+        f"{name} {old[name]} -> {new[name]}"
+        for name in AFFECTING
+        if old.get(name) is not None and old[name] != new[name]
+    ]
+    return found
+
+
+def _sources_now(config: Config) -> dict[str, str]:
+    """Return the SHA-256 of every file that results depend on, as it is now."""
+    if isinstance(config.objective, MLP):
+        try:
+            objective = replace(config.objective, data=config.objective.data.fingerprinted())
+        except DataError as error:
+            raise UserError(str(error)) from None
+        return replace(config, objective=objective).sources()
+    return config.sources()
+
+
+AFFECTING = ("hpsearch", "python", "numpy")
+"""Whose versions may change a result."""
 
 
 def _differences(old: Any, new: Any, place: str = "") -> Iterator[str]:

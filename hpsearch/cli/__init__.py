@@ -18,6 +18,7 @@ from hpsearch.cli.preview import preview
 from hpsearch.cli.refine import refine
 from hpsearch.cli.report import report
 from hpsearch.cli.resume import resume
+from hpsearch.cli.retest import retest
 from hpsearch.cli.run import run
 from hpsearch.cli.schema import schema
 from hpsearch.errors import HpsearchError, MachineError
@@ -64,7 +65,7 @@ def cli() -> None:
     """Hyperparameter search from one YAML file, with an honest leaderboard."""
 
 
-for command in (run, resume, refine, report, evaluate, predict, preview, schema):
+for command in (run, resume, refine, report, evaluate, predict, retest, preview, schema):
     cli.add_command(command)
 
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 from hpsearch.strategies.base import Problem, Stage, Strategy, StrategyError, Suggestion
 from hpsearch.strategies.grid import Grid
 from hpsearch.strategies.halving import Halving
+from hpsearch.strategies.listed import LISTED, Listed
 from hpsearch.strategies.own import Own
 from hpsearch.strategies.random import Random
 from hpsearch.strategies.sobol import Sobol
 from hpsearch.strategies.zoom import Zoom
 
 __all__ = [
+    "LISTED",
     "STRATEGIES",
     "Halving",
+    "Listed",
     "Own",
     "Problem",
     "Stage",
