@@ -50,9 +50,12 @@ def differences(old: Side, new: Side) -> list[tuple[str, str | None, str | None]
     """Return (key, then, now) for every part of the configs that differs, in the config's order."""
     before, after = _described(old), _described(new)
     return [
-        (place, *(None if each is None else dump(plain(each)) for each in (then, now)))
-        for place, then, now in _differing(before, after, "")
+        (place, _written(then), _written(now)) for place, then, now in _differing(before, after, "")
     ]
+
+
+def _written(value: Any) -> str | None:
+    return None if value is None else dump(plain(value))
 
 
 def _described(side: Side) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from hpsearch.objectives.mlp import MLP
 from hpsearch.provenance import versions
 from hpsearch.report import Column, Table
 from hpsearch.report.table import measure_text
-from hpsearch.runs import best_of, measured_on, refresh_leaderboard, test_text
+from hpsearch.runs import best_of, load_run, measured_on, refresh_leaderboard, test_text
 from hpsearch.store import MODEL, RunFolder, all_runs
 from hpsearch.trial import Result, plain
 
@@ -34,6 +34,13 @@ def final_training(config: Config, folder: RunFolder, *, include_dev: bool) -> t
     """
     objective = trainer_of(config, "trains no model that it could keep")
     best, _ = best_of(config, folder)
+    recorded = measured_on(folder).get("sha256")
+    if recorded not in (None, objective.identity()["data"]["sha256"]):
+        raise UserError(
+            f"the data have changed since the run {folder.name}, so its setting cannot be trained "
+            "as it was\nPut them back as they were, or see what still holds with: "
+            f"hpsearch retest {folder.name}"
+        )
     include_dev = include_dev or objective.data.folds is not None
     final = train_final(
         objective,
@@ -41,7 +48,7 @@ def final_training(config: Config, folder: RunFolder, *, include_dev: bool) -> t
         best.seed,
         epochs_to_train(objective, best, include_dev=include_dev),
         include_dev=include_dev,
-        about=_about(config, best, include_dev=include_dev),
+        about=_about(config, folder, best, include_dev=include_dev) | {"versions": versions()},
     )
     return final, best
 
@@ -57,26 +64,27 @@ def trainer_of(config: Config, what: str) -> MLP:
     )
 
 
-def model_of(config: Config, folder: RunFolder) -> Model:
+def model_of(folder: RunFolder) -> Model:
     """Return the model of a run's best trial: the file it keeps, or else one that is trained now.
 
     Raises:
         UserError: as `final_training`.
     """
+    config = load_run(folder, with_data=False)
     trainer_of(config, "keeps no model of it")
     best, _ = best_of(config, folder)
     kept = folder.read(MODEL)
     if kept is not None:
         model = decode_model(kept, str(folder.path / MODEL))
-        about = dict(model.about)
-        if about in (_about(config, best, include_dev=each) for each in (False, True)):
+        about = {key: value for key, value in model.about.items() if key != "versions"}
+        if about in (_about(config, folder, best, include_dev=each) for each in (False, True)):
             return model
-    final, _ = final_training(config, folder, include_dev=False)
+    final, _ = final_training(load_run(folder), folder, include_dev=False)
     folder.write(MODEL, final.model.encode())
     return final.model
 
 
-def _about(config: Config, best: Result, *, include_dev: bool) -> dict[str, Any]:
+def _about(config: Config, folder: RunFolder, best: Result, *, include_dev: bool) -> dict[str, Any]:
     """Return what a model tells of itself."""
     return {
         "run": config.name,
@@ -86,8 +94,7 @@ def _about(config: Config, best: Result, *, include_dev: bool) -> dict[str, Any]
         "metric": config.metric_name,
         "score": best.score,
         "trained_on": BOTH if include_dev else TRAIN,
-        "data": config.objective.identity()["data"]["sha256"],
-        "versions": versions(),
+        "data": measured_on(folder).get("sha256"),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -135,10 +135,9 @@ def age_text(age: timedelta) -> str:
 
 
 def overview_table(
-    found: Sequence[Entry], now: datetime, older_than: timedelta
-) -> tuple[Table, list[str]]:
-    """Return one row per run, and the names of those that are due for a retest."""
-    reasons = [due(each, found, now, older_than) for each in found]
+    found: Sequence[Entry], reasons: Mapping[str, str | None], now: datetime
+) -> Table:
+    """Return one row per run; `reasons` say why one is due for a retest."""
     texts = {each.best: measure_text(each.metric or "") for each in found}
     columns = (
         Column("run"),
@@ -158,13 +157,12 @@ def overview_table(
             each.best,
             None if each.last is None else age_text(now - each.last),
             each.parent,
-            each.problem if each.problem else reason and f"* {reason}",
+            each.problem or (f"* {reasons[each.name]}" if reasons[each.name] else None),
             each.metric,
         )
-        for each, reason in zip(found, reasons, strict=True)
+        for each in found
     )
-    names = [each.name for each, reason in zip(found, reasons, strict=True) if reason]
-    return Table(columns, rows), names
+    return Table(columns, rows)
 
 
 def plain_entry(entry: Entry, reason: str | None, now: datetime) -> dict[str, Any]:

@@ -14,12 +14,13 @@ from typing import Any
 
 from hpsearch import __version__
 from hpsearch.config import Config
+from hpsearch.store import PROVENANCE_FORMAT
 
 
 def describe(config: Config) -> dict[str, Any]:
     """Return what a run is made of: config, data and all that decides its trials."""
     return {
-        "format": 1,
+        "format": PROVENANCE_FORMAT,
         "name": config.name,
         "parent": config.parent,
         "config": {

@@ -32,6 +32,7 @@ OPTIONAL: dict[str, tuple[Any, ...]] = {
 }
 """What a line has only where there is something to say, and what says nothing."""
 
+PROVENANCE_FORMAT = 1
 TESTS_FORMAT = 1
 """The version of the lines on the test set."""
 
@@ -164,11 +165,21 @@ class RunFolder:
         return sorted(found, key=lambda result: result.order)
 
     def provenance(self) -> dict[str, Any]:
-        """Return what is known of how the run came about; empty where nothing was kept."""
+        """Return what is known of how the run came about; empty where nothing was kept.
+
+        Raises:
+            UserError: written by a newer hpsearch.
+        """
         try:
             found = json.loads((self.path / PROVENANCE).read_bytes())
         except (OSError, ValueError):
             return {}
+        version = found.get("format") if isinstance(found, dict) else None
+        if isinstance(version, int) and version > PROVENANCE_FORMAT:
+            raise UserError(
+                f"{self.path / PROVENANCE} has format {version}, and this hpsearch reads up to "
+                f"{PROVENANCE_FORMAT}: upgrade hpsearch"
+            )
         return found if _is_provenance(found) else {}
 
     def read(self, name: str) -> bytes | None:
@@ -212,7 +223,12 @@ class RunFolder:
         return found
 
     def is_being_written(self) -> bool:
-        """Tell whether another process holds the run."""
+        """Tell whether another process searches here.
+
+        Asked only where the last command did not say that it ended: a look at the lock takes it.
+        """
+        if (self.provenance().get("sessions") or [{}])[-1].get("ended"):
+            return False
         try:
             descriptor = os.open(self.path / RECORD, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:

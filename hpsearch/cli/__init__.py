@@ -12,7 +12,10 @@ from typing import Any
 import click
 
 from hpsearch import __version__
+from hpsearch.cli.best import best
+from hpsearch.cli.compare import compare
 from hpsearch.cli.evaluate import evaluate
+from hpsearch.cli.list import list_runs
 from hpsearch.cli.predict import predict
 from hpsearch.cli.preview import preview
 from hpsearch.cli.refine import refine
@@ -29,6 +32,8 @@ class Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
+        if os.environ.get("NO_COLOR"):
+            ctx.color = False
         try:
             return super().invoke(ctx)
         except HpsearchError as error:
@@ -65,7 +70,10 @@ def cli() -> None:
     """Hyperparameter search from one YAML file, with an honest leaderboard."""
 
 
-for command in (run, resume, refine, report, evaluate, predict, retest, preview, schema):
+for command in (
+    *(run, resume, refine, report, list_runs, best, compare),
+    *(evaluate, predict, retest, preview, schema),
+):
     cli.add_command(command)
 
 

@@ -15,6 +15,7 @@ from hpsearch.cli.options import (
     quiet_option,
     runs_option,
     terminal_width,
+    verbose_option,
 )
 
 
@@ -29,8 +30,15 @@ from hpsearch.cli.options import (
 @json_option
 @runs_option
 @quiet_option
+@verbose_option
 def evaluate(
-    name: str | None, include_dev: bool, again: bool, as_json: bool, runs: Path, quiet: bool
+    name: str | None,
+    include_dev: bool,
+    again: bool,
+    as_json: bool,
+    runs: Path,
+    quiet: bool,
+    verbose: bool,
 ) -> None:
     """Train the best setting of RUN again, by default the newest, and measure it on the test set.
 
@@ -78,4 +86,7 @@ def evaluate(
             "else by bootstrap.",
             err=True,
         )
+        if verbose:
+            for what, value in {**found["params"], **found["sha256"], **found["versions"]}.items():
+                click.echo(f"  {what}: {value}", err=True)
         hint(f"hpsearch predict {for_runs(folder.name, runs)} data.csv -o predictions.csv")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,8 @@ runs_option = click.option(
     help="The folder that holds the runs.",
 )
 
+verbose_option = click.option("-v", "--verbose", is_flag=True, help="Say more.")
+
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 
 
@@ -38,6 +42,13 @@ def print_json(value: Any) -> None:
     import json
 
     click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def show_text(text: str) -> None:
+    """Print sentences; on a terminal broken where it ends."""
+    if sys.stdout.isatty():
+        text = textwrap.fill(text, terminal_width(), break_long_words=False)
+    click.echo(text)
 
 
 def hint(*commands: str) -> None:

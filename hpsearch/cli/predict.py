@@ -67,11 +67,9 @@ def _model(name: str, runs: Path) -> Model:
     """Return the model in a file of that name, or else of that run."""
     from hpsearch.evaluate import model_of
     from hpsearch.model import load_model
-    from hpsearch.runs import load_run
     from hpsearch.store import find_run
 
     path = Path(name)
     if path.is_file() or path.suffix == ".npz":
         return load_model(path)
-    folder = find_run(runs, name)
-    return model_of(load_run(folder), folder)
+    return model_of(find_run(runs, name))

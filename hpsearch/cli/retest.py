@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,8 @@ from hpsearch.cli.options import (
     print_json,
     quiet_option,
     runs_option,
+    show_text,
+    terminal_width,
 )
 
 if TYPE_CHECKING:
@@ -142,7 +145,6 @@ def _show(
     changes: Sequence[str],
     repeats: int,
 ) -> None:
-    from hpsearch.cli.options import terminal_width
     from hpsearch.report.formats import fitted, plain_text
     from hpsearch.retest import luck_text, order_text, retest_table, verdict_of
 
@@ -158,9 +160,7 @@ def _show(
         f"Verdict: {verdict.text}.",
     ]
     for line in filter(None, lines):
-        click.echo(
-            click.wrap_text(line, width) if click.get_text_stream("stdout").isatty() else line
-        )
+        show_text(line)
     if left_out:
         click.echo(f"Left out to fit {width} columns: {', '.join(left_out)}", err=True)
 
@@ -174,7 +174,7 @@ def _plain(found: Sequence[Again], config: Config, changes: Sequence[str]) -> di
     def finite(value: Any) -> Any:
         if isinstance(value, tuple | list):
             return [finite(each) for each in value]
-        return None if value in (float("inf"), float("-inf")) else value
+        return None if value in (math.inf, -math.inf) else value
 
     return {
         "run": config.parent,

@@ -38,7 +38,7 @@ def best_yaml(config: Config, result: Result, folder: Path, trials: int) -> str:
         "# The best of many is partly luck: with another trial.seed it may be a little worse.\n"
     )
     sections = _sections(config, folder)
-    parameters = {**_settled(config, result.params), **config.constants}
+    parameters = {**settled(config, result.params), **config.constants}
     sections["parameters"] = _block(
         "parameters", {name: dump(value) for name, value in parameters.items()}
     )
@@ -55,7 +55,7 @@ def best_yaml(config: Config, result: Result, folder: Path, trials: int) -> str:
     )
 
 
-def _settled(config: Config, params: Params) -> Params:
+def settled(config: Config, params: Params) -> Params:
     """Return a setting as constants: repeats as a list, and for the user's code one by one too."""
     given = config.space.given(params)
     if config.kind != "trainer":
