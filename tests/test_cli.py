@@ -242,7 +242,9 @@ def test_quiet_says_nothing_at_all(command: Command, tmp_path: Path) -> None:
 
 def test_the_hint_for_what_to_do_next_finds_the_run_where_it_is(command: Command) -> None:
     done = command("run", "tiny.yaml", "--runs-dir", "my runs")
-    assert done.stderr.endswith("Next:\n  hpsearch refine tiny --runs-dir 'my runs'\n")
+    words = ("refine", "retest", "evaluate")
+    hints = "".join(f"  hpsearch {word} tiny --runs-dir 'my runs'\n" for word in words)
+    assert done.stderr.endswith(f"Next:\n{hints}")
     assert command("report", "tiny", "--runs-dir", "my runs").returncode == 0
 
 
@@ -290,7 +292,7 @@ def test_on_a_terminal_a_live_display_goes_and_the_result_stays(folder: Path) ->
     lines = left.splitlines()
     assert lines[0].startswith("rank  trial")
     assert "Wrote runs/tiny/" in left
-    assert lines[-2:] == ["Next:", "  hpsearch refine tiny"]
+    assert lines[-4:-2] == ["Next:", "  hpsearch refine tiny"]
 
 
 def test_results_can_be_redirected_while_the_progress_is_watched(folder: Path) -> None:
