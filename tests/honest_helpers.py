@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import pty
+import shutil
 import struct
 import subprocess
 import sys
@@ -38,6 +39,14 @@ def refused(folder: Path, *arguments: object) -> str:
     assert (found.exit_code, found.stdout) == (2, ""), found.output
     assert "Traceback" not in found.stderr
     return found.stderr
+
+
+def moved(made: Path, folder: Path) -> Path:
+    """Copy a folder with runs and all that they refer to; return where the copy is."""
+    shutil.copytree(made, folder)
+    for path in folder.glob("runs/*/provenance.json"):
+        path.write_text(path.read_text().replace(str(made), str(folder)))
+    return folder
 
 
 def on_screen(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 
 from conftest import TINY
-from honest_helpers import call, done, refused
+from honest_helpers import call, done, moved, refused
 from hpsearch.data import prepare_final
 from hpsearch.evaluate import figures_table
 from hpsearch.model import load_model
@@ -58,8 +57,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def here(made: Path, tmp_path: Path) -> Path:
     """Return a folder with runs that a test may open the test set of."""
-    shutil.copytree(made, tmp_path / "here")
-    return tmp_path / "here"
+    return moved(made, tmp_path / "here")
 
 
 def evaluated(folder: Path, *arguments: object) -> dict[str, Any]:
@@ -159,8 +157,11 @@ def test_the_table_begins_with_the_figure_that_the_search_went_by(here: Path) ->
     found = evaluated(here, "tiny")
     table = figures_table(found)
     assert table.rows[0][0] == "error"
-    shown = done(here, "evaluate", "tiny", "--again").stdout
-    assert f"error     {found['dev']['error']:.4f}  {found['test']['error']['value']:.4f}" in shown
+    values = (
+        found["dev"]["error"],
+        *(found["test"]["error"][key] for key in ("value", "low", "high")),
+    )
+    assert list(table.rows[0][1:]) == [f"{value:.4f}" for value in values]
 
 
 @pytest.mark.parametrize(

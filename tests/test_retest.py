@@ -18,8 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import TINY, without_seconds
-from honest_helpers import call, done, refused
+from honest_helpers import call, done, moved, refused
 from hpsearch.config import Config, build_config
+from hpsearch.data import DATASETS
 from hpsearch.retest import compared, luck_text, order_text, verdict_of
 from hpsearch.store import RunFolder
 from hpsearch.trial import Result
@@ -65,8 +66,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def here(made: Path, tmp_path: Path) -> Path:
-    shutil.copytree(made, tmp_path / "here")
-    return tmp_path / "here"
+    return moved(made, tmp_path / "here")
 
 
 def retested(folder: Path, *arguments: object) -> dict[str, Any]:
@@ -102,14 +102,14 @@ def test_an_interrupted_retest_goes_on_to_the_same_table(here: Path) -> None:
     run = here / "runs" / "noisy-retest"
     whole, page = without_seconds(run / "trials.csv"), (run / "config.yaml").read_bytes()
     lines = (run / "trials.jsonl").read_bytes().splitlines(keepends=True)
-    for kept in ([], [lines[2], lines[0]], [*lines[:3], lines[3][:40]]):
+    for command, kept in (
+        (("retest", "noisy", "-j", 2), [lines[4], lines[0], lines[3][:40]]),
+        (("resume", "noisy-retest", "-j", 1), [lines[2]]),
+    ):
         (run / "trials.jsonl").write_bytes(b"".join(kept))
-        done(here, "retest", "noisy", "-q", "-j", 2)
+        done(here, *command, "-q")
         assert without_seconds(run / "trials.csv") == whole
         assert (run / "config.yaml").read_bytes() == page
-    (run / "trials.jsonl").write_bytes(lines[4])
-    done(here, "resume", "noisy-retest", "-q")
-    assert without_seconds(run / "trials.csv") == whole
 
 
 def test_a_retest_that_is_killed_goes_on_to_the_same_table(here: Path) -> None:
@@ -163,15 +163,14 @@ def test_a_setting_that_cannot_be_trained_any_more_is_stale(here: Path) -> None:
     assert found["verdict"]["word"] == "stale"
     assert "failed; use trial" in found["verdict"]["text"]
     write_code(here, 0.001, "{}")
-    assert call(here, "retest", "noisy", "--again", "--top", 3, "-q").exit_code == 1
+    lost = call(here, "retest", "noisy", "--again", "--top", 3)
+    assert lost.exit_code == 1
+    assert "KeyError" in lost.stderr
+    assert "Verdict: stale: none of the settings can be trained any more." in lost.stdout
 
 
 def test_other_data_take_the_place_of_the_runs(here: Path) -> None:
-    from hpsearch.data import DATASETS
-
-    (here / "new.csv.gz").write_bytes(DATASETS["digits"].path.read_bytes()[:0] or b"")
-    source = DATASETS["digits"].path.read_bytes()
-    (here / "new.csv.gz").write_bytes(source)
+    (here / "new.csv.gz").write_bytes(DATASETS["digits"].path.read_bytes())
     found = retested(here, "tiny", "--data", "new.csv.gz", "--top", 2, "--repeats", 2)
     config = (here / "runs" / "tiny-retest" / "config.yaml").read_text()
     assert "source: ../../new.csv.gz" in config.replace('"', "")

@@ -82,8 +82,8 @@ def evaluate(
         click.echo(f"warning: {text}", err=True)
     if not as_json:
         click.echo(
-            f"\nlow and high: the {found['level']:.0%} interval, Wilson's for error and accuracy, "
-            "else by bootstrap.",
+            f"\nlow to high: the {found['level']:.0%} interval; Wilson's for error and accuracy, "
+            "else bootstrap.",
             err=True,
         )
         if verbose:

@@ -134,8 +134,11 @@ def _run(
     )
     if outcome.signal is not None:
         return outcome.results, 128 + outcome.signal
-    complete = any(result.score is not None for result in outcome.results)
-    return outcome.results, 0 if complete else 1
+    lost = [result for result in outcome.results if result.score is None]
+    if lost and len(lost) == len(outcome.results):
+        click.echo(f"Setting 0 {lost[0].status}: {lost[0].message}", err=True)
+        return outcome.results, 1
+    return outcome.results, 0
 
 
 def _show(

@@ -151,7 +151,7 @@ def retest_yaml(
         "method": f"method: {dump(method)}",
         "trial": f"trial: {dump({key: each for key, each in again.items() if each is not None})}",
     }
-    text.pop("budget", None)
+    text["budget"] = f"budget: {{failures: {len(chosen) + 1}}}"  # all of them are tried
     return "\n".join(lines) + "\n" + _joined(text)
 
 
