@@ -308,9 +308,16 @@ def luck_text(found: Sequence[Again], verdict: Verdict, config: Config, repeats:
 
 def order_text(found: Sequence[Again]) -> str | None:
     """Say whether the order of the settings held; None where there is none."""
-    ranks = [each.rank for each in found if each.rank is not None]
-    if len(ranks) < 2:
+    ranked_ones = [each for each in found if each.rank is not None]
+    pairs = [
+        (a.rank or 0, b.rank or 0)
+        for i, a in enumerate(ranked_ones)
+        for b in ranked_ones[i + 1 :]
+        if a.then != b.then
+    ]
+    if not pairs:
         return None
-    pairs = [(a, b) for i, a in enumerate(ranks) for b in ranks[i + 1 :]]
     kept = sum(a < b for a, b in pairs)
-    return f"Of {len(pairs)} pairs of settings {kept} are still in the order of the run."
+    return (
+        f"Of the pairs with different scores then, {kept} of {len(pairs)} are still in that order."
+    )

@@ -265,4 +265,6 @@ def test_luck_and_order_are_said_in_a_sentence() -> None:
     assert said is not None
     assert said.startswith("Trial 10 scored 0 in the run and 1.1 (")
     assert said.endswith("on 2 fresh seeds: 1.1 of it was luck, or is lost since.")
-    assert order_text(found) == "Of 3 pairs of settings 2 are still in the order of the run."
+    assert order_text(found) == (
+        "Of the pairs with different scores then, 2 of 3 are still in that order."
+    )

@@ -68,11 +68,12 @@ def evaluate(
         print_json(found)
     elif not quiet:
         sizes = found["examples"]
-        times = "the first time" if found["opened"] == 1 else f"time {found['opened']}"
+        count = found["opened"]
+        times = "for the first time" if count == 1 else f"{count} times by now"
         click.echo(
             f"Trial {found['trial']} of {folder.name}, trained again on {found['trained_on']} "
             f"({sizes['train']} examples,\n{found['epochs']} epochs), measured on the test set "
-            f"({sizes['test']} examples), which was\nopened for {times}."
+            f"({sizes['test']} examples), which was\nopened {times}."
         )
         click.echo()
         click.echo(plain_text(figures_table(found), terminal_width()))

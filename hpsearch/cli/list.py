@@ -90,8 +90,10 @@ def list_runs(
     if not sys.stdout.isatty():
         return
     late = [name for name, reason in reasons.items() if reason]
+    retested = {each.parent for each in found if each.is_retest}
     if late and not quiet:
-        hint(*(for_runs(f"hpsearch retest {name}", runs) for name in late[-3:]))
+        commands = [f"hpsearch retest {n}{' --again' * (n in retested)}" for n in late[-3:]]
+        hint(*(for_runs(command, runs) for command in commands))
 
 
 def _coloured(text: str) -> str:

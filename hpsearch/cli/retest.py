@@ -84,7 +84,7 @@ def retest(
         folder, folder.path.parent, number=number, top=top, repeats=repeats, data=data
     )
     changes = changes_since(load_run(folder, with_data=False), folder) if data is None else []
-    results, code = _run(config, folder, jobs, quiet=quiet or as_json)
+    results, new, code = _run(config, folder, jobs, quiet=quiet or as_json)
     found = compared(chosen, results, config.goal)
     if code > 1:
         command = shlex.join(["hpsearch", "retest", folder.name])
@@ -94,6 +94,11 @@ def retest(
         print_json(_plain(found, config, changes))
     elif not quiet:
         _show(found, chosen, config, changes, repeats)
+        if not new:
+            command = for_runs(f"hpsearch retest {folder.name} --again", runs)
+            click.echo(
+                f"{config.name} was complete already; as things are now:\n  {command}", err=True
+            )
         hint(
             for_runs(f"hpsearch report {config.name}", runs),
             for_runs(f"hpsearch evaluate {folder.name}", runs),
@@ -103,8 +108,8 @@ def retest(
 
 def _run(
     config: Config, folder: RunFolder, jobs: int | None, *, quiet: bool
-) -> tuple[list[Result], int]:
-    """Run what is missing of the retest; return its results and the exit code."""
+) -> tuple[list[Result], int, int]:
+    """Run what is missing of the retest; return its results, how many are new, the exit code."""
     from hpsearch.cli.progress import show_progress
     from hpsearch.errors import UserError
     from hpsearch.runner import core_count
@@ -133,12 +138,12 @@ def _run(
         warn=warn,
     )
     if outcome.signal is not None:
-        return outcome.results, 128 + outcome.signal
+        return outcome.results, outcome.new, 128 + outcome.signal
     lost = [result for result in outcome.results if result.score is None]
     if lost and len(lost) == len(outcome.results):
         click.echo(f"Setting 0 {lost[0].status}: {lost[0].message}", err=True)
-        return outcome.results, 1
-    return outcome.results, 0
+        return outcome.results, outcome.new, 1
+    return outcome.results, outcome.new, 0
 
 
 def _show(
