@@ -20,7 +20,10 @@ from hpsearch import __version__
 from hpsearch.cli import cli
 from hpsearch.yamlfile import read_yaml
 
-COMMANDS = ["run", "resume", "refine", "report", "preview", "schema"]
+COMMANDS = [
+    *("run", "resume", "refine", "report", "list", "best", "compare"),
+    *("evaluate", "predict", "retest", "preview", "schema"),
+]
 
 
 def in_terminal(
@@ -149,7 +152,7 @@ def test_a_wrong_command_line_is_exit_code_2_and_a_sentence(
         ("hpsearch report wine di", ["digits", "digits-refined"]),
         ("hpsearch report ''", ["digits", "digits-refined", "wine"]),
         ("hpsearch report --runs-dir elsewhere ''", ["other"]),
-        ("hpsearch re", ["resume", "refine", "report"]),
+        ("hpsearch re", ["resume", "refine", "report", "retest"]),
         ("hpsearch report --format m", ["markdown"]),
     ],
 )

@@ -15,7 +15,7 @@ from hpsearch import __version__
 from hpsearch.cli.best import best
 from hpsearch.cli.compare import compare
 from hpsearch.cli.evaluate import evaluate
-from hpsearch.cli.list import list_runs
+from hpsearch.cli.list_runs import list_runs
 from hpsearch.cli.predict import predict
 from hpsearch.cli.preview import preview
 from hpsearch.cli.refine import refine

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from hpsearch.trial import Result
 
 
-@click.command(short_help="Try the best settings of a run again: what was luck, what is stale?")
+@click.command(short_help="Try the best settings again: what was luck, what is stale.")
 @click.argument("name", required=False, metavar="[RUN]", shell_complete=complete_run)
 @click.option(
     "-t",

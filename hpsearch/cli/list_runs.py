@@ -32,7 +32,7 @@ def _duration(ctx: click.Context, param: click.Parameter, value: str) -> timedel
     return timedelta(seconds=seconds(value))
 
 
-@click.command("list", short_help="List the runs: state, best score, age, due for a retest?")
+@click.command("list", short_help="List the runs: state, best score, age, due for a retest.")
 @click.option(
     "--older-than",
     callback=_duration,
