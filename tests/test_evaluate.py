@@ -15,7 +15,7 @@ from hpsearch.data import prepare_final
 from hpsearch.evaluate import figures_table
 from hpsearch.model import load_model
 from hpsearch.objectives.mlp import load_split
-from hpsearch.runs import load_run
+from hpsearch.runs import best_of, load_run
 from hpsearch.seeds import stream
 from hpsearch.store import RunFolder
 
@@ -38,6 +38,7 @@ CONFIGS = {
     "stopping": STOPPING,
     "folds": FOLDS,
     "none": NO_TEST.replace("trials: 6", "trials: 2"),
+    "halving": TINY.replace("epochs: 2", "epochs: 3") + "method: halving\n",
     "own": OWN,
     "wild": DIVERGING.replace("trials: 6", "trials: 2"),
 }
@@ -65,13 +66,13 @@ def evaluated(folder: Path, *arguments: object) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("name", ["tiny", "stopping"])
+@pytest.mark.parametrize("name", ["tiny", "stopping", "halving"])
 def test_the_setting_that_is_trained_again_comes_to_the_trials_score_bit_for_bit(
     here: Path, name: str
 ) -> None:
     found = evaluated(here, name)
     folder = RunFolder(here / "runs" / name)
-    best = min(folder.results(), key=lambda result: (result.score, result.trial))
+    best, _ = best_of(load_run(folder, with_data=False), folder)
     assert found["trial"] == best.trial
     assert found["dev"]["error"] == found["score"] == best.score
     assert found["dev"]["loss"] == best.metrics["dev_loss"]

@@ -184,6 +184,13 @@ def test_other_data_take_the_place_of_the_runs(here: Path) -> None:
         assert sentence in refused(here, "retest", *arguments)
 
 
+def test_a_retest_is_refined_by_drawing_at_random_around_its_best(here: Path) -> None:
+    done(here, "refine", "noisy-retest", "--write", "narrow.yaml")
+    text = (here / "narrow.yaml").read_text()
+    assert "method: random" in text
+    assert "parent: noisy-retest" in text
+
+
 # The verdict, from plain values
 
 
