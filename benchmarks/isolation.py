@@ -27,7 +27,8 @@ from hpsearch.objectives import Context, from_spec
 from hpsearch.runner import run_trials
 from hpsearch.search import history_of, suggest
 from hpsearch.store import RunFolder
-from hpsearch.supervisor import ONE_THREAD, Halt, Supervisor
+from hpsearch.supervisor import Halt, Supervisor
+from hpsearch.threads import ONE_THREAD
 from hpsearch.trial import Result, Trial
 from hpsearch.yamlfile import parse_yaml
 

@@ -15,12 +15,13 @@ from typing import Any
 
 from hpsearch import __version__
 from hpsearch.config import Config
+from hpsearch.store import PROVENANCE_FORMAT
 
 
 def describe(config: Config) -> dict[str, Any]:
     """Return what a run is made of: config, data and all that decides its trials."""
     return {
-        "format": 1,
+        "format": PROVENANCE_FORMAT,
         "name": config.name,
         "parent": config.parent,
         "config": {
@@ -45,11 +46,7 @@ def session(jobs: int) -> dict[str, Any]:
         "processor": platform.machine(),
         "cores": os.cpu_count(),
         "jobs": jobs,
-        "versions": {
-            "hpsearch": __version__,
-            "python": platform.python_version(),
-            **{name: _version(name) for name in ("numpy", "joblib", "pydantic")},
-        },
+        "versions": versions(),
         "git": git_commit(),
         "seconds": 0.0,
         "ended": None,
@@ -70,6 +67,15 @@ def goes_on(session: Mapping[str, Any]) -> bool:
         return False
     # A number may be given again; the second is that to which `started` is rounded down.
     return bool(born <= datetime.fromisoformat(session["started"]).timestamp() + 1)
+
+
+def versions() -> dict[str, str | None]:
+    """Return the versions of what results can depend on."""
+    return {
+        "hpsearch": __version__,
+        "python": platform.python_version(),
+        **{name: _version(name) for name in ("numpy", "joblib", "pydantic")},
+    }
 
 
 def _version(package: str) -> str | None:

@@ -12,7 +12,7 @@ from hpsearch.config.definitions import DEFAULT_TRIALS, MOST_REPEATS
 from hpsearch.errors import UserError
 from hpsearch.runs import trials_of
 from hpsearch.space import Choice
-from hpsearch.strategies import STRATEGIES
+from hpsearch.strategies import STRATEGIES, Listed
 from hpsearch.strategies.grid import Grid
 from hpsearch.trial import Result, ranked
 from hpsearch.zoom import zoom
@@ -59,6 +59,8 @@ def refined(
             f"the run {config.name} has {len(complete)} complete trials of {len(results)}, and a "
             f"refinement needs at least {FEWEST}; raise its budget and run it again"
         )
+    if isinstance(config.strategy, Listed):  # a retest, which lists its settings
+        method = method or "random"
     if method is not None and method != config.method:
         strategy = _with_points(config, trials) if method == "grid" else STRATEGIES[method]()
         config = replace(config, method=method, strategy=strategy)

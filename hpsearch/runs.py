@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from hpsearch.config import Config, best_yaml, load_config
 from hpsearch.ending import Ending
-from hpsearch.errors import MachineError, UserError
-from hpsearch.provenance import describe
+from hpsearch.errors import DataError, MachineError, UserError
+from hpsearch.objectives.mlp import MLP
+from hpsearch.provenance import describe, versions
 from hpsearch.report import (
     FORMATS,
     LUCK,
@@ -29,6 +30,7 @@ from hpsearch.report import (
     trials_table,
 )
 from hpsearch.report.importance import FEWEST
+from hpsearch.report.table import measure_text
 from hpsearch.store import BEST, CONFIG, LEADERBOARD, PROVENANCE, TABLE, RunFolder
 from hpsearch.trial import Result, joined, of_one_rung, ranked, trials_text
 from hpsearch.yamlfile import dump
@@ -81,6 +83,26 @@ def trials_of(config: Config, results: Sequence[Result]) -> list[Result]:
     return joined(counted(config, results))
 
 
+def best_of(config: Config, folder: RunFolder) -> tuple[Result, list[Result]]:
+    """Return the best trial, with its curve, and all that count.
+
+    Raises:
+        UserError: there is none yet, or none has a score.
+    """
+    results = trials_of(config, folder.results())
+    first = ranked(results, config.goal)[:1]
+    if not first:
+        raise UserError(f"the run {folder.name} has no finished trial yet, so there is no best")
+    if first[0].score is None:
+        lost = first[0]
+        reason = (lost.message or "").partition("\n")[0]
+        raise UserError(
+            f"no trial of the run {folder.name} is complete ({trials_text(len(results))} without a "
+            f"score), so there is no best; trial {lost.trial} {lost.status}: {reason}"
+        )
+    return first[0], results
+
+
 def ending_of(config: Config) -> Ending:
     """Return what decides at which trial a config's search ends."""
     budget = config.budget
@@ -93,14 +115,34 @@ def how_it_ended(config: Config, folder: RunFolder, results: Sequence[Result]) -
 
     results: The trials that count, or all of the record.
     """
-    budget, ending = config.budget, ending_of(config)
+    text = _ends(config).get(end_of(config, folder, results) or "")
+    if text is None:
+        of = "" if config.limit is None else f"{len(results)} of "
+        text = f"not finished: {of}{trials_text(config.limit or len(results))} so far"
+    early = sum(result.ended_early is not None for result in results)
+    return f"{text}, with {trials_text(early)} cut short by time" if early else text
+
+
+def end_of(config: Config, folder: RunFolder, results: Sequence[Result]) -> str | None:
+    """Return which limit ended a run, as `Outcome.reason`; None for one that is not finished.
+
+    results: The trials that count, or all of the record.
+    """
+    ending = ending_of(config)
     for result in sorted(results, key=lambda result: result.order):
         ending.add(result)
     sessions = folder.provenance().get("sessions") or [{}]
-    reason = sessions[-1].get("ended")
+    reason: str | None = sessions[-1].get("ended")
     if not config.in_steps:  # whose single steps alone could tell
         reason = ending.reason or reason
-    text = {
+    unlimited = {"time": config.budget.time is None, "epochs": config.budget.epochs is None}
+    return None if reason not in _ends(config) or unlimited.get(reason or "") else reason
+
+
+def _ends(config: Config) -> dict[str, str]:
+    """Say of each limit that it ended a run."""
+    budget = config.budget
+    return {
         "trials": f"ended by budget.trials ({config.limit})"
         if config.limit != config.size
         else f"the {config.method} is complete",
@@ -109,13 +151,7 @@ def how_it_ended(config: Config, folder: RunFolder, results: Sequence[Result]) -
         "failures": f"ended by budget.failures ({budget.failures} in a row)",
         "time": f"ended by budget.time ({budget.time})",
         "space": "ended as there was nothing left to try",
-    }.get(reason or "")
-    unlimited = {"time": budget.time is None, "epochs": budget.epochs is None}
-    if text is None or unlimited.get(reason or ""):
-        of = "" if config.limit is None else f"{len(results)} of "
-        text = f"not finished: {of}{trials_text(config.limit or len(results))} so far"
-    early = sum(result.ended_early is not None for result in results)
-    return f"{text}, with {trials_text(early)} cut short by time" if early else text
+    }
 
 
 def load_run(folder: RunFolder, name: str | None = None, *, with_data: bool = True) -> Config:
@@ -210,6 +246,42 @@ def changed_sources(config: Config, provenance: dict[str, Any]) -> list[str]:
     return [name for name, content in now.items() if before.get(name, content) != content]
 
 
+def changes_since(config: Config, folder: RunFolder) -> list[str]:
+    """Return what of data, code and versions is not as it was when a run last ran, in words.
+
+    config: The run's, whose data need not have been read.
+    Raises:
+        UserError: the data are gone.
+    """
+    provenance = folder.provenance()
+    before, now = provenance.get("sources", {}), _sources_now(config)
+    found = [f"{name} changed" for name in now if before.get(name, now[name]) != now[name]]
+    found += [f"{name} is not there any more" for name in before if name not in now]
+    last = (provenance.get("sessions") or [{}])[-1]
+    old, new = last.get("versions") or {}, versions()
+    found += [
+        f"{name} {old[name]} -> {new[name]}"
+        for name in AFFECTING
+        if old.get(name) is not None and old[name] != new[name]
+    ]
+    return found
+
+
+def _sources_now(config: Config) -> dict[str, str]:
+    """Return the SHA-256 of every file that results depend on, as it is now."""
+    if isinstance(config.objective, MLP):
+        try:
+            objective = replace(config.objective, data=config.objective.data.fingerprinted())
+        except DataError as error:
+            raise UserError(str(error)) from None
+        return replace(config, objective=objective).sources()
+    return config.sources()
+
+
+AFFECTING = ("hpsearch", "python", "numpy")
+"""Whose versions may change a result."""
+
+
 def _differences(old: Any, new: Any, place: str = "") -> Iterator[str]:
     """Yield `place: old -> new` for every part in which two plain values differ."""
     if isinstance(old, dict) and isinstance(new, dict):
@@ -271,8 +343,7 @@ def write_tables(config: Config, folder: RunFolder, results: list[Result]) -> No
     constants, trials = dict(config.constants), joined(results)
     table = csv_text(trials_table(config.space, constants, trials))
     folder.write(TABLE, table + "\n")
-    ended = how_it_ended(config, folder, trials)
-    folder.write(LEADERBOARD, leaderboard_page(config, results, ended))
+    refresh_leaderboard(config, folder, results)
     best = ranked(trials, config.goal)[:1]
     if not best or best[0].score is None:
         folder.remove(BEST)
@@ -281,8 +352,44 @@ def write_tables(config: Config, folder: RunFolder, results: list[Result]) -> No
         folder.write(BEST, text)
 
 
-def leaderboard_page(config: Config, results: list[Result], ended: str) -> str:
-    """Write leaderboard.md; `ended` is what `how_it_ended` says.
+def refresh_leaderboard(
+    config: Config, folder: RunFolder, results: list[Result] | None = None
+) -> None:
+    """Write leaderboard.md anew.
+
+    results: All that counts of the record; None to read it.
+    """
+    if results is None:
+        results = counted(config, folder.results(curves=False))
+    ended = how_it_ended(config, folder, joined(results))
+    page = leaderboard_page(config, results, ended, test_text(folder))
+    folder.write(LEADERBOARD, page)
+
+
+def test_text(folder: RunFolder) -> str | None:
+    """Say how often the test set was opened and what was last seen; None where it never was."""
+    tests = folder.tests()
+    if not tests:
+        return None
+    last = tests[-1]
+    days = [each["date"][:10] for each in tests]
+    often = f"once, on {days[0]}" if len(days) == 1 else f"{len(days)} times, last on {days[-1]}"
+    name = last["metric"].removeprefix("dev_")
+    name = name if name in last["test"] else next(iter(last["test"]))
+    figure, text = last["test"][name], measure_text(f"test_{name}")
+    value, low, high = (
+        "-" if figure[key] is None else text(figure[key]) for key in ("value", "low", "high")
+    )
+    return (
+        f"The test set was opened {often}: trial {last['trial']}, trained on {last['trained_on']}, "
+        f"has test_{name} {value} ({low} to {high}, {last['level']:.0%})."
+    )
+
+
+def leaderboard_page(
+    config: Config, results: list[Result], ended: str, tested: str | None = None
+) -> str:
+    """Write leaderboard.md; `ended` is what `how_it_ended` says, `tested` what `test_text` does.
 
     results: All that counts of the record.
     """
@@ -305,6 +412,7 @@ def leaderboard_page(config: Config, results: list[Result], ended: str) -> str:
         *((f"{epochs_text(results)}.", "") if rungs else ()),
         *_importance(config, results),
         LUCK,
+        *(("", tested) if tested else ()),
     ]
     return "\n".join(lines) + "\n"
 

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-KINDS = {"suggest": 0, "train": 1, "split": 2, "sobol": 3, "repeat": 4}
+KINDS = {
+    "suggest": 0,
+    "train": 1,
+    "split": 2,
+    "sobol": 3,
+    "repeat": 4,
+    "retest": 10,
+    "bootstrap": 11,
+}
 """What a stream is for; the number is part of the record's format and never changes."""
 
 

@@ -32,6 +32,10 @@ OPTIONAL: dict[str, tuple[Any, ...]] = {
 }
 """What a line has only where there is something to say, and what says nothing."""
 
+PROVENANCE_FORMAT = 1
+TESTS_FORMAT = 1
+"""The version of the lines on the test set."""
+
 CONFIG = "config.yaml"
 RECORD = "trials.jsonl"
 TABLE = "trials.csv"
@@ -39,6 +43,8 @@ LEADERBOARD = "leaderboard.md"
 BEST = "best.yaml"
 PROVENANCE = "provenance.json"
 REPORT = "report.html"
+TESTS = "test.jsonl"
+MODEL = "model.npz"
 TRIALS = "trials"
 LOG = "log.txt"
 EARLIER = "earlier.jsonl"
@@ -52,8 +58,26 @@ def encode(result: Result) -> bytes:
     for name, empty in OPTIONAL.items():
         if record[name] in empty:
             del record[name]
+    return _sealed(record)
+
+
+def _sealed(record: Mapping[str, Any]) -> bytes:
     body = json.dumps(record, allow_nan=False, separators=(",", ":")).encode()
     return b'%s,"checksum":"%08x"}\n' % (body[:-1], zlib.crc32(body[:-1]))
+
+
+def _unsealed(line: bytes, format: int, what: str) -> dict[str, Any]:
+    """Read a line that `_sealed` wrote; ValueError and UserError as `decode`."""
+    match = re.fullmatch(rb'(.*),"checksum":"([0-9a-f]{8})"}\n', line)
+    if not match or zlib.crc32(match[1]) != int(match[2], 16):
+        raise ValueError("damaged")
+    record: dict[str, Any] = json.loads(match[1] + b"}")
+    version = record.pop("format")
+    if version not in range(1, format + 1):
+        raise UserError(
+            f"{what} has format {version}, and this hpsearch reads up to {format}: upgrade hpsearch"
+        )
+    return record
 
 
 def decode(line: bytes) -> Result:
@@ -63,16 +87,7 @@ def decode(line: bytes) -> Result:
         ValueError: not a whole, unchanged line.
         UserError: written by a newer hpsearch.
     """
-    match = re.fullmatch(rb'(.*),"checksum":"([0-9a-f]{8})"}\n', line)
-    if not match or zlib.crc32(match[1]) != int(match[2], 16):
-        raise ValueError("damaged")
-    record = json.loads(match[1] + b"}")
-    version = record.pop("format")
-    if version not in range(1, FORMAT + 1):
-        raise UserError(
-            f"the record has format {version}, and this hpsearch reads up to {FORMAT}: upgrade "
-            "hpsearch"
-        )
+    record = _unsealed(line, FORMAT, "the record")
     record["params"] = {name: frozen(value) for name, value in record["params"].items()}
     return Result(**{**record, "unit": tuple(record["unit"])})
 
@@ -180,12 +195,83 @@ class RunFolder:
         self.write(EARLIER, b"".join(map(encode, results)))
 
     def provenance(self) -> dict[str, Any]:
-        """Return what is known of how the run came about; empty where nothing was kept."""
+        """Return what is known of how the run came about; empty where nothing was kept.
+
+        Raises:
+            UserError: written by a newer hpsearch.
+        """
         try:
             found = json.loads((self.path / PROVENANCE).read_bytes())
         except (OSError, ValueError):
             return {}
+        version = found.get("format") if isinstance(found, dict) else None
+        if isinstance(version, int) and version > PROVENANCE_FORMAT:
+            raise UserError(
+                f"{self.path / PROVENANCE} has format {version}, and this hpsearch reads up to "
+                f"{PROVENANCE_FORMAT}: upgrade hpsearch"
+            )
         return found if _is_provenance(found) else {}
+
+    def read(self, name: str) -> bytes | None:
+        """Return what is in a file of the folder; None where it is not there.
+
+        Raises:
+            MachineError: it cannot be read.
+        """
+        try:
+            return (self.path / name).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _machine(error, self.path / name) from None
+
+    def tests(self) -> list[dict[str, Any]]:
+        """Return what each opening of the test set found, the first one first.
+
+        A torn last line is left out: what it says was never announced.
+
+        Raises:
+            MachineError: a line before the last is damaged, or the file cannot be read.
+            UserError: written by a newer hpsearch.
+        """
+        path = self.path / TESTS
+        try:
+            lines = path.read_bytes().splitlines(keepends=True)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise _machine(error, path) from None
+        found = []
+        for number, line in enumerate(lines, start=1):
+            try:
+                found.append(_unsealed(line, TESTS_FORMAT, str(path)))
+            except ValueError:
+                if number < len(lines):
+                    raise MachineError(
+                        f"{path}:{number}: this line is damaged; restore the file from a copy"
+                    ) from None
+        return found
+
+    def is_being_written(self) -> bool:
+        """Tell whether another process searches here.
+
+        Asked only where the last command did not say that it ended: a look at the lock takes it.
+        """
+        if (self.provenance().get("sessions") or [{}])[-1].get("ended"):
+            return False
+        try:
+            descriptor = os.open(self.path / RECORD, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        finally:
+            os.close(descriptor)
+        return False
 
     # Writing
 
@@ -274,6 +360,16 @@ class RunFolder:
                 f"{self.path / RECORD}: {error.strerror}; no announced trial is lost, and the "
                 "same command goes on when this is mended"
             ) from None
+
+    def add_test(self, found: Mapping[str, Any]) -> None:
+        """Add what an opening of the test set found; when this returns it is on disk.
+
+        Raises:
+            MachineError: it could not be written; the earlier ones are untouched.
+        """
+        assert self._record is not None, "add_test needs claim"
+        lines = [_sealed({"format": TESTS_FORMAT, **each}) for each in (*self.tests(), found)]
+        self.write(TESTS, b"".join(lines))
 
     def remove(self, name: str) -> None:
         """Remove a file of the folder, if it is there."""

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from hpsearch.errors import MachineError, UserError
 from hpsearch.objectives import Names
 from hpsearch.seeds import repeat_seeds
+from hpsearch.threads import ONE_THREAD
 from hpsearch.trial import Params, Result, Trial
 
 START_LIMIT = 300.0
@@ -34,19 +35,6 @@ GRACE = 1.0
 """Seconds between the request to end and SIGKILL."""
 TICK = 0.1
 """Seconds between two looks at whether a silent child still lives."""
-
-ONE_THREAD = dict.fromkeys(
-    (
-        "OPENBLAS_NUM_THREADS",
-        "OMP_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "BLIS_NUM_THREADS",
-        "VECLIB_MAXIMUM_THREADS",
-        "NUMEXPR_NUM_THREADS",
-    ),
-    "1",
-)
-"""Two workers with two BLAS threads each are several times slower than one worker with one."""
 
 
 class Halt:

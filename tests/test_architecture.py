@@ -12,16 +12,26 @@ from conftest import ROOT
 PACKAGE = ROOT / "hpsearch"
 
 LAYERS = [
-    ["errors", "fields", "trial", "repeats"],
+    ["errors", "fields", "trial", "repeats", "threads"],
     ["yamlfile", "expressions", "scales", "seeds", "gaussian", "data", "nn"],
-    ["space", "diagnosis", "history"],
+    ["space", "diagnosis", "history", "intervals", "model"],
     ["surrogate"],
     ["zoom", "strategies", "objectives", "report", "ending"],
     ["config", "child", "supervisor", "store"],
-    ["runner", "provenance"],
+    ["runner", "provenance", "final"],
     ["runs"],
     ["search"],
-    ["refine", "preview", "lineage", "warmstart"],
+    [
+        "refine",
+        "preview",
+        "lineage",
+        "warmstart",
+        "evaluate",
+        "retest",
+        "compare",
+        "overview",
+        "predict",
+    ],
     ["cli"],
 ]
 """From the bottom up. A module imports from lower layers, and inside its own package."""

@@ -20,7 +20,10 @@ from hpsearch import __version__
 from hpsearch.cli import cli
 from hpsearch.yamlfile import read_yaml
 
-COMMANDS = ["run", "resume", "refine", "report", "preview", "schema"]
+COMMANDS = [
+    *("run", "resume", "refine", "report", "list", "best", "compare"),
+    *("evaluate", "predict", "retest", "preview", "schema"),
+]
 
 
 def in_terminal(
@@ -149,7 +152,7 @@ def test_a_wrong_command_line_is_exit_code_2_and_a_sentence(
         ("hpsearch report wine di", ["digits", "digits-refined"]),
         ("hpsearch report ''", ["digits", "digits-refined", "wine"]),
         ("hpsearch report --runs-dir elsewhere ''", ["other"]),
-        ("hpsearch re", ["resume", "refine", "report"]),
+        ("hpsearch re", ["resume", "refine", "report", "retest"]),
         ("hpsearch report --format m", ["markdown"]),
     ],
 )
@@ -242,7 +245,9 @@ def test_quiet_says_nothing_at_all(command: Command, tmp_path: Path) -> None:
 
 def test_the_hint_for_what_to_do_next_finds_the_run_where_it_is(command: Command) -> None:
     done = command("run", "tiny.yaml", "--runs-dir", "my runs")
-    assert done.stderr.endswith("Next:\n  hpsearch refine tiny --runs-dir 'my runs'\n")
+    words = ("refine", "retest", "evaluate")
+    hints = "".join(f"  hpsearch {word} tiny --runs-dir 'my runs'\n" for word in words)
+    assert done.stderr.endswith(f"Next:\n{hints}")
     assert command("report", "tiny", "--runs-dir", "my runs").returncode == 0
 
 
@@ -291,7 +296,7 @@ def test_on_a_terminal_a_live_display_goes_and_the_result_stays(folder: Path) ->
     lines = left.splitlines()
     assert lines[0].startswith("rank  trial")
     assert "Wrote runs/tiny/" in left
-    assert lines[-2:] == ["Next:", "  hpsearch refine tiny"]
+    assert lines[-4:-2] == ["Next:", "  hpsearch refine tiny"]
 
 
 def test_results_can_be_redirected_while_the_progress_is_watched(folder: Path) -> None:

@@ -22,7 +22,7 @@ from hpsearch.errors import UserError
 from hpsearch.nn.settings import Settings
 from hpsearch.objectives import OBJECTIVES
 from hpsearch.scales import ALIASES, SCALES
-from hpsearch.strategies import STRATEGIES
+from hpsearch.strategies import STRATEGIES, Listed
 from hpsearch.yamlfile import parse_yaml
 
 SCHEMA = config_schema()
@@ -138,7 +138,7 @@ def test_every_section_and_setting_is_in_the_schema() -> None:
     expected |= {f".data.label.{item.name}" for item in fields(Files)}
     for section, (cls, _) in SECTIONS.items():
         expected |= {f".{section}.{item.name}" for item in fields(cls)}
-    for method in STRATEGIES.values():
+    for method in (*STRATEGIES.values(), Listed):
         expected |= {f".method.{item.name}" for item in fields(method)}  # type: ignore[arg-type]
     for objective in OBJECTIVES.values():
         expected |= {f".objective.{item.name}" for item in fields(objective.SECTION)}

@@ -12,10 +12,16 @@ from typing import Any
 import click
 
 from hpsearch import __version__
+from hpsearch.cli.best import best
+from hpsearch.cli.compare import compare
+from hpsearch.cli.evaluate import evaluate
+from hpsearch.cli.list_runs import list_runs
+from hpsearch.cli.predict import predict
 from hpsearch.cli.preview import preview
 from hpsearch.cli.refine import refine
 from hpsearch.cli.report import report
 from hpsearch.cli.resume import resume
+from hpsearch.cli.retest import retest
 from hpsearch.cli.run import run
 from hpsearch.cli.schema import schema
 from hpsearch.errors import HpsearchError, MachineError
@@ -26,6 +32,8 @@ class Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
+        if os.environ.get("NO_COLOR"):
+            ctx.color = False
         try:
             return super().invoke(ctx)
         except HpsearchError as error:
@@ -62,7 +70,10 @@ def cli() -> None:
     """Hyperparameter search from one YAML file, with an honest leaderboard."""
 
 
-for command in (run, resume, refine, report, preview, schema):
+for command in (
+    *(run, resume, refine, report, list_runs, best, compare),
+    *(evaluate, predict, retest, preview, schema),
+):
     cli.add_command(command)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import sys
+import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,7 +27,33 @@ runs_option = click.option(
     help="The folder that holds the runs.",
 )
 
+verbose_option = click.option("-v", "--verbose", is_flag=True, help="Say more.")
+
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON, at full precision, for a script."
+)
+
+
+def print_json(value: Any) -> None:
+    """Print plain data for a script."""
+    import json
+
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def show_text(text: str) -> None:
+    """Print sentences; on a terminal broken where it ends."""
+    if sys.stdout.isatty():
+        text = textwrap.fill(text, terminal_width(), break_long_words=False)
+    click.echo(text)
+
+
+def hint(*commands: str) -> None:
+    """Say on stderr which commands come next."""
+    click.echo("\n  ".join(["Next:", *commands]), err=True)
 
 
 def _check_jobs(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:

@@ -91,6 +91,7 @@ def report(
     from dataclasses import replace
 
     from hpsearch.report import FORMATS, leaderboard, sort_table, ties_text
+    from hpsearch.runs import test_text
     from hpsearch.store import find_run
 
     asked = {
@@ -145,7 +146,7 @@ def report(
         ties = ties_text(table)
         if ties is not None:
             click.echo(ties, err=True)
-        _closing_words(shown, ends)
+        _closing_words(shown, ends, list(map(test_text, folders)))
         return
     limit = None if everything else top
     click.echo(FORMATS[name](replace(table, rows=table.rows[:limit])))
@@ -314,10 +315,12 @@ def _echo(text: str) -> None:
     click.echo(text)
 
 
-def _closing_words(runs: Sequence[Run], ends: Sequence[str]) -> None:
-    """Say on a terminal what the table is of, and how each run ended."""
+def _closing_words(runs: Sequence[Run], ends: Sequence[str], tests: Sequence[str | None]) -> None:
+    """Say on a terminal what the table is of, how each run ended, and what the test set said."""
     if sys.stdout.isatty():
         names = ", ".join(f"{run.name} ({len(run.results)} trials)" for run in runs)
         click.echo(f"{names}: the score is {runs[0].metric}, to {runs[0].goal}", err=True)
         for run, end in zip(runs, ends, strict=True):
             click.echo(f"{run.name}: {end}", err=True)
+        for text in filter(None, tests):
+            click.echo(text, err=True)

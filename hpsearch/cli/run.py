@@ -11,6 +11,7 @@ from hpsearch.cli.options import (
     complete_run,
     config_argument,
     for_runs,
+    hint,
     jobs_option,
     quiet_option,
     runs_option,
@@ -182,8 +183,11 @@ def _closing_words(config: Config, outcome: Outcome, folder: RunFolder) -> None:
         name, number, score = parent
         click.echo(f"The best of {name} was {score:.4g} (trial {number}).", err=True)
     if config.space.axes and len(complete) >= FEWEST:
+        commands = ["refine", "retest"]
+        if config.kind == "trainer":
+            commands.append("evaluate")
         target = for_runs(folder.name, folder.path.parent)
-        click.echo(f"Next:\n  hpsearch refine {target}", err=True)
+        hint(*(f"hpsearch {command} {target}" for command in commands))
 
 
 def _exit_code(outcome: Outcome, folder: RunFolder) -> int:

@@ -3,7 +3,7 @@
 from hpsearch.config.load import Config, allowed, build_config, load_config
 from hpsearch.config.schema import config_schema
 from hpsearch.config.traps import traps
-from hpsearch.config.writer import best_yaml, refined_yaml
+from hpsearch.config.writer import best_yaml, refined_yaml, retest_yaml, settled
 
 __all__ = [
     "Config",
@@ -13,5 +13,7 @@ __all__ = [
     "config_schema",
     "load_config",
     "refined_yaml",
+    "retest_yaml",
+    "settled",
     "traps",
 ]

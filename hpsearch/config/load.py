@@ -38,7 +38,7 @@ from hpsearch.objectives.python import PythonFunction
 from hpsearch.objectives.python import Section as PythonSection
 from hpsearch.seeds import trial_seed
 from hpsearch.space import Space
-from hpsearch.strategies import BLIND, STRATEGIES, Halving, Own, Strategy
+from hpsearch.strategies import BLIND, LISTED, STRATEGIES, Halving, Listed, Own, Strategy
 from hpsearch.strategies.own import TARGET
 from hpsearch.trial import Params, Result, plain
 from hpsearch.yamlfile import Document, Place, read_yaml
@@ -409,8 +409,10 @@ def _strategy(sections: Sections, folder: Path) -> tuple[str, Strategy]:
         raise sections.document.error(
             place, "method needs the key 'name'", "Example: method: random", at_key=True
         )
-    name = sections.choose((*place, "name"), "method", STRATEGIES)
-    cls = STRATEGIES[name]
+    cls: type[Strategy] = Listed
+    if (name := value["name"]) != LISTED:
+        name = sections.choose((*place, "name"), "method", STRATEGIES)
+        cls = STRATEGIES[name]
     names = [item.name for item in fields(cls)]  # type: ignore[arg-type]
     given = sections.mapping(place, ["name", *names])
     return name, cls(

@@ -11,7 +11,7 @@ from hpsearch.config.reading import section_schema
 from hpsearch.nn.settings import Settings
 from hpsearch.objectives import OBJECTIVES, Objective
 from hpsearch.objectives.mlp import MLP
-from hpsearch.strategies import STRATEGIES
+from hpsearch.strategies import LISTED, STRATEGIES, Listed
 from hpsearch.strategies.own import TARGET
 
 ANY_VALUE = {"type": ["number", "string", "boolean", "array", "null"]}
@@ -122,7 +122,7 @@ def _options(choice: Mapping[str, Any], option: Mapping[str, Any]) -> dict[str, 
 
 def _method_schema() -> dict[str, Any]:
     shapes = []
-    for name, cls in STRATEGIES.items():
+    for name, cls in {**STRATEGIES, LISTED: Listed}.items():
         schema = section_schema(cls)
         key = {"description": "how the next setting is chosen", "const": name}
         schema["properties"] = {"name": key, **schema.get("properties", {})}

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import MISSING, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 from hpsearch.config.definitions import KEYS
 from hpsearch.config.load import Config
+from hpsearch.data import DATASETS
+from hpsearch.data.readers import reads_columns
+from hpsearch.objectives.base import seen_from
 from hpsearch.space import Among, values_within
-from hpsearch.strategies import Own
+from hpsearch.strategies import LISTED, Listed, Own
 from hpsearch.strategies.grid import Grid
-from hpsearch.trial import Params, Result
+from hpsearch.trial import Params, Result, plain
 from hpsearch.yamlfile import dump
 from hpsearch.zoom import Zoomed
 
@@ -41,7 +44,7 @@ def best_yaml(config: Config, result: Result, folder: Path, trials: int) -> str:
         "# The best of many is partly luck: with another trial.seed it may be a little worse.\n"
     )
     sections = _sections(config, folder)
-    parameters = {**_settled(config, result.params), **config.constants}
+    parameters = {**settled(config, result.params), **config.constants}
     sections["parameters"] = _block(
         "parameters", {name: dump(value) for name, value in parameters.items()}
     )
@@ -58,7 +61,7 @@ def best_yaml(config: Config, result: Result, folder: Path, trials: int) -> str:
     )
 
 
-def _settled(config: Config, params: Params) -> Params:
+def settled(config: Config, params: Params) -> Params:
     """Return a setting as constants: repeats as a list, and for the user's code one by one too."""
     given = config.space.given(params)
     if config.kind != "trainer":
@@ -115,6 +118,66 @@ def refined_yaml(
             **({"budget": f"budget: {dump(budget)}"} if budget else {}),
         }
     )
+
+
+def retest_yaml(
+    config: Config,
+    chosen: Sequence[Result],
+    folder: Path,
+    *,
+    name: str,
+    repeats: int,
+    seed: int,
+    data: Path | None,
+) -> str:
+    """Write the config that tries some settings of a run again, each on the same fresh seeds.
+
+    folder: Where the new config will be, so that it finds the data and the code.
+    seed: What the seeds of the repeats come from.
+    data: A file to take instead of the run's data.
+    """
+    lines = [
+        f"# {len(chosen)} settings of the run {config.name} again, on {repeats} fresh seeds each.",
+        *(f"# trial {each.trial}: {_one_line(config.space.text(each.params))}" for each in chosen),
+    ]
+    parameters = {**config.space.spec(), **config.constants}
+    strategy = Listed(tuple(each.unit for each in chosen), tuple(each.trial for each in chosen))
+    again = asdict(config.trial) | {"repeats": repeats, "seed": seed}
+    sections = _sections(config, folder)
+    if data is not None:
+        sections["data"] = f"data: {dump(_on_other_data(config, folder, data))}"
+    method = {"name": LISTED, **{key: plain(each) for key, each in asdict(strategy).items()}}
+    text = {
+        **sections,
+        "name": f"name: {name}",
+        "parent": f"parent: {config.name}",
+        "parameters": _block(
+            "parameters", {key: dump(plain(value)) for key, value in parameters.items()}
+        ),
+        "method": f"method: {dump(method)}",
+        "trial": f"trial: {dump({key: each for key, each in again.items() if each is not None})}",
+    }
+    text["budget"] = f"budget: {{failures: {len(chosen) + 1}}}"  # all of them are tried
+    return "\n".join(lines) + "\n" + _joined(text)
+
+
+def _on_other_data(config: Config, folder: Path, data: Path) -> dict[str, Any]:
+    """Return the section `data` with another file in the place of the run's."""
+    section = config.objective.data_section(folder)
+    source = section["source"]
+    shipped = DATASETS.get(source) if isinstance(source, str) else None
+    label = shipped.label if shipped and reads_columns(data.name) else section.get("label")
+    rest = {key: value for key, value in section.items() if key not in ("source", "label")}
+    return {
+        "source": seen_from(folder, data),
+        **({} if label is None else {"label": label}),
+        **rest,
+    }
+
+
+def _one_line(text: str) -> str:
+    """Keep a comment on its line whatever an option is called."""
+    return " ".join(text.split())
 
 
 def _words(config: Config, name: str, zoomed: Mapping[str, Zoomed]) -> Params:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from hpsearch.data.assemble import read
 from hpsearch.data.dataset import Dataset
+from hpsearch.data.encoding import Encoding, read_inputs
 from hpsearch.data.examples import Split, split
-from hpsearch.data.pipeline import prepare
+from hpsearch.data.pipeline import prepare, prepare_final
 from hpsearch.data.readers import READERS
 from hpsearch.data.shares import PARTS
 from hpsearch.data.shipped import DATASETS
@@ -22,8 +23,11 @@ __all__ = [
     "READERS",
     "DataSource",
     "Dataset",
+    "Encoding",
     "Split",
     "prepare",
+    "prepare_final",
     "read",
+    "read_inputs",
     "split",
 ]

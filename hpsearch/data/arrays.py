@@ -46,7 +46,7 @@ def dataset_of(parts: Sequence[tuple[str, Arrays]], wanted: Wanted) -> Dataset:
             learned.
     """
     files = [each for _, each in parts]
-    missing = [_check_x(each, fill=wanted.fill) for each in files]
+    missing = [check_x(each, fill=wanted.fill) for each in files]
     first = files[0]
     for each in files:
         if each.x.shape[1:] != first.x.shape[1:]:
@@ -84,7 +84,7 @@ def dataset_of(parts: Sequence[tuple[str, Arrays]], wanted: Wanted) -> Dataset:
     )
 
 
-def _check_x(arrays: Arrays, *, fill: bool) -> bool:
+def check_x(arrays: Arrays, *, fill: bool) -> bool:
     """Return whether values are missing; DataError unless all others are finite numbers."""
     x, path = arrays.x, arrays.path
     if x.dtype.kind not in "buif":

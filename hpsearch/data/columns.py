@@ -38,6 +38,7 @@ class Wanted:
     categorical, ignore: names of columns.
     fill: Whether missing values are filled in rather than refused.
     regression: Whether labels are numbers to predict rather than classes.
+    inputs: the columns that a model takes; then the file needs no label, and none is read.
     """
 
     label: str | None = None
@@ -45,6 +46,7 @@ class Wanted:
     ignore: tuple[str, ...] = ()
     fill: bool = False
     regression: bool = False
+    inputs: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,20 +129,22 @@ class Table:
 
     where: Names the file for a message.
     features: in the order of the file; none of them ignored.
-    label: a column of words only.
+    label: a column of words only; None where no label was asked for.
     row: Names row i for a message, as in `wine.csv:7`.
     """
 
     where: str
     features: tuple[Column, ...]
-    label: Column
+    label: Column | None
     row: Callable[[int], str]
 
 
 def choose_columns(
     names: Sequence[str], wanted: Wanted, where: str, header: str, hint: str = ""
-) -> tuple[str, list[str]]:
+) -> tuple[str | None, list[str]]:
     """Return the label's name and those of the features, in their order.
+
+    Where the config asks for a model's inputs these are the features, and there is no label.
 
     Args:
         names: Of all columns of the file.
@@ -159,6 +163,9 @@ def choose_columns(
                 f" every column needs a name of its own.{hint}"
             )
     known = list(names)
+    if wanted.inputs is not None:
+        _check_inputs(known, wanted, where, hint)
+        return None, list(wanted.inputs)
     if wanted.label is None:
         raise DataError(
             f"{where}: which column holds the class? Name it, as in `label: {known[-1]}`."
@@ -197,6 +204,24 @@ def choose_columns(
     return wanted.label, features
 
 
+def _check_inputs(known: list[str], wanted: Wanted, where: str, hint: str) -> None:
+    """Refuse columns that are not those that a model was trained on."""
+    inputs = list(wanted.inputs or ())
+    not_used = {wanted.label, *wanted.ignore}
+    more = [name for name in known if name not in inputs and name not in not_used]
+    for name in inputs:
+        if name not in known:
+            raise DataError(
+                f"{where}: no column {name!r}, which the model was trained on."
+                f"{did_you_mean(name, more)} Columns: {listed(known)}.{hint}"
+            )
+    if more:
+        raise DataError(
+            f"{where}: the model was trained without a column {more[0]!r}."
+            f"{did_you_mean(more[0], inputs)} Remove it, or name it with --ignore"
+        )
+
+
 def dataset_of(parts: Sequence[tuple[str, Table]], wanted: Wanted) -> Dataset:
     """Make one data set of the tables of its parts; every category has a column of 0 and 1.
 
@@ -211,7 +236,7 @@ def dataset_of(parts: Sequence[tuple[str, Table]], wanted: Wanted) -> Dataset:
     """
     tables = [table for _, table in parts]
     columns = _aligned(tables)
-    sizes = [len(table.label.numbers) for table in tables]
+    sizes = [len(table.features[0].numbers) for table in tables]
     locate = locator(sizes)
 
     def row(i: int) -> str:
@@ -220,10 +245,10 @@ def dataset_of(parts: Sequence[tuple[str, Table]], wanted: Wanted) -> Dataset:
 
     joint = [_below(each) for each in columns]
     joint = [_declared(each) if each.name in wanted.categorical else each for each in joint]
-    label = _below([table.label for table in tables])
+    label = _below([table.label for table in tables if table.label is not None])
     kinds = [_is_categorical(column, wanted, row, tables[0].where) for column in joint]
     if not wanted.fill:
-        _refuse_missing(joint, row)
+        refuse_missing(joint, row)
     x, features, groups = _matrix(joint, kinds)
     place, where = _label_places(row, tables[0], label)
     y, classes = y_and_classes(label.words, place, where, "label", regression=wanted.regression)
@@ -319,7 +344,18 @@ def _is_categorical(column: Column, wanted: Wanted, row: Callable[[int], str], w
     return True
 
 
-def _refuse_missing(columns: Sequence[Column], row: Callable[[int], str]) -> None:
+def refuse_words(column: Column, row: Callable[[int], str]) -> None:
+    """Raise DataError for a cell that is no number where a model takes numbers."""
+    for code, word in enumerate(column.words.words):
+        if not column.lacks(word):
+            says = misspelt_number(word) or (
+                f"is {shown(word)}, but the model was trained on numbers there"
+            )
+            raise DataError(f"{row(column.first(code))}: column {column.name!r} {says}")
+
+
+def refuse_missing(columns: Sequence[Column], row: Callable[[int], str]) -> None:
+    """Raise DataError for the first value that is missing."""
     found = [
         (column.first(code), place, word)
         for place, column in enumerate(columns)

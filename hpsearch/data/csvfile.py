@@ -48,7 +48,7 @@ def _parse(data: bytes, path: Path, wanted: Wanted) -> Table:
 
     builders = [
         (header.index(name), ColumnBuilder(name, as_text=name in (label, *wanted.categorical)))
-        for name in (*features, label)
+        for name in (*features, *([] if label is None else [label]))
     ]
     lines = array("q")
     whole = _whole_rows(rows, len(header), path)
@@ -59,7 +59,8 @@ def _parse(data: bytes, path: Path, wanted: Wanted) -> Table:
             builder.extend(columns[place])
     if not lines:
         raise DataError(f"{path}: a header and no rows; every line below it is one example")
-    *read, labels = [builder.column() for _, builder in builders]
+    read = [builder.column() for _, builder in builders]
+    labels = None if label is None else read.pop()
     return Table(str(path), tuple(read), labels, lambda i: f"{path}:{lines[i]}")
 
 

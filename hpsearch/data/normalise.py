@@ -238,6 +238,15 @@ def _filled(dataset: Dataset, fill: Array | None, rows: Positions) -> Array:
     return x if fill is None else np.where(np.isnan(x), fill, x)
 
 
+def medians(dataset: Dataset, train: Positions) -> Array:
+    """Return what a missing value of any column becomes, whether or not one is missing now.
+
+    Raises:
+        DataError: A column has no value among the training examples.
+    """
+    return _medians(dataset, train, np.ones(len(dataset.features), bool))
+
+
 def _fill(dataset: Dataset, train: Positions, used: Positions) -> Array | None:
     """Return the median of each column; for categories, the most frequent one."""
     for group in dataset.groups:
@@ -247,8 +256,12 @@ def _fill(dataset: Dataset, train: Positions, used: Positions) -> Array | None:
     lacking = np.zeros(n, bool)
     for some in chunks(used, n):
         lacking |= np.isnan(dataset.take(some)).any(axis=0)
-    if not lacking.any():
-        return None
+    return _medians(dataset, train, lacking) if lacking.any() else None
+
+
+def _medians(dataset: Dataset, train: Positions, lacking: NDArray[np.bool_]) -> Array:
+    """Return the median of each column that is `lacking` values; the most frequent category."""
+    lacking, n = lacking.copy(), len(dataset.features)
     fill = np.zeros(n)
     for name, start, end in dataset.groups:
         if not lacking[start:end].any():

@@ -13,7 +13,7 @@ from hpsearch.errors import DataError
 
 
 def read_npz(path: Path, wanted: Wanted) -> Arrays:
-    """Read the arrays x, one example per first index, and y, its label.
+    """Read the arrays x, one example per first index, and y, its label, unless none is asked for.
 
     Raises:
         DataError: Not an .npz file, damaged, without x or y, or with an array of objects.
@@ -30,15 +30,15 @@ def read_npz(path: Path, wanted: Wanted) -> Arrays:
                 arrays = {name: archive[name] for name in ("x", "y") if name in names}
         except Exception as error:  # numpy, zipfile and zlib raise a dozen kinds for damaged bytes
             raise DataError(f"{path}: {_unreadable(error)}") from None
-    for name in ("x", "y"):
+    for name in ("x", "y") if wanted.inputs is None else ("x",):
         if name not in arrays:
             raise DataError(
                 f"{path}: no array {name!r}.{did_you_mean(name, names)}"
-                f" It holds: {listed(names)}; x and y are needed"
+                f" It holds: {listed(names)}; {'x is' if wanted.inputs else 'x and y are'} needed"
             )
         if not isinstance(arrays[name], np.ndarray):
             raise DataError(f"{path}: {name} is not an array of NumPy")
-    return Arrays(path, arrays["x"], arrays["y"], path)
+    return Arrays(path, arrays["x"], arrays.get("y"), path)
 
 
 def _unreadable(error: Exception) -> str:

@@ -33,8 +33,9 @@ def read_parquet(path: Path, wanted: Wanted) -> Table:
             parquet = pq.ParquetFile(file)
             names = list(parquet.schema_arrow.names)
             label, features = choose_columns(names, wanted, str(path), str(path))
-            _check_kinds(parquet.schema_arrow, [*features, label], path, pa.types)
-            table = parquet.read(columns=[*features, label])
+            chosen = [*features, *([] if label is None else [label])]
+            _check_kinds(parquet.schema_arrow, chosen, path, pa.types)
+            table = parquet.read(columns=chosen)
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise DataError(
                 f"{path}: damaged, or not a Parquet file: {' '.join(str(error).split())};"
@@ -49,7 +50,7 @@ def read_parquet(path: Path, wanted: Wanted) -> Table:
     return Table(
         str(path),
         tuple(read[name] for name in features),
-        read[label],
+        None if label is None else read[label],
         lambda i: f"{path}: row {i + 1}",
     )
 

@@ -15,9 +15,10 @@ from hpsearch.data import cache
 from hpsearch.data.assemble import read
 from hpsearch.data.categories import drop_unseen
 from hpsearch.data.dataset import Dataset
+from hpsearch.data.encoding import Encoding, encoding_of
 from hpsearch.data.examples import Examples, Split, make_split
 from hpsearch.data.readers import ending
-from hpsearch.data.shares import PARTS, fold, refuse_unknown_classes, share_out
+from hpsearch.data.shares import PARTS, Rows, fold, refuse_unknown_classes, share_out
 from hpsearch.data.source import DataSource, Stamps
 
 FORMAT = 3
@@ -43,10 +44,8 @@ def prepare(
     if found is not None:
         return found
     vouched = source.check()
-    dataset = read(source)
-    refuse_unknown_classes(dataset, folds=bool(source.folds))
     rng = stream(source.seed, "split")
-    rows = share_out(dataset, dict(source.fractions), rng, stratify=source.stratify)
+    dataset, rows = _read_and_part(source, rng)
     dataset, notes = drop_unseen(dataset, rows, folds=bool(source.folds))
     notes = (*_notes(source, dataset), *notes)
     every = [rows]
@@ -72,6 +71,36 @@ def prepare(
         f" cache {_cache_name()} cannot be written: {why}. HPSEARCH_CACHE can name another folder",
     )
     return keep_all(cache.Memory())[0]
+
+
+def _read_and_part(source: DataSource, rng: np.random.Generator) -> tuple[Dataset, Rows]:
+    dataset = read(source)
+    refuse_unknown_classes(dataset, folds=bool(source.folds))
+    return dataset, share_out(dataset, dict(source.fractions), rng, stratify=source.stratify)
+
+
+def prepare_final(
+    source: DataSource,
+    stream: Callable[[int, str], np.random.Generator],
+    *,
+    include_dev: bool,
+) -> tuple[Split, Encoding]:
+    """Prepare the data of one last training, and what new examples need to be given to it.
+
+    include_dev: Whether train and dev are one training part, which also decides what is normalised
+        by; dev is then empty. Without it the split is that of `prepare`, value for value.
+    Raises:
+        DataError: As `prepare`.
+    """
+    vouched = source.check()
+    dataset, rows = _read_and_part(source, stream(source.seed, "split"))
+    if include_dev:
+        rows = Rows(np.concatenate([rows.train, rows.dev]), rows.dev[:0], rows.test)
+    dataset, notes = drop_unseen(dataset, rows)
+    split = make_split(dataset, rows, cache.Memory(), notes=notes)
+    encoding = encoding_of(source, dataset, rows)
+    source.check(vouched, "while it was read")
+    return split, encoding
 
 
 def _cache_name() -> str:

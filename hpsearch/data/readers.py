@@ -47,3 +47,9 @@ READERS: dict[str, Reader] = {
 def ending(name: str) -> str | None:
     """Return the key of READERS that a file's name ends with, or None."""
     return next((end for end in READERS if name.lower().endswith(end)), None)
+
+
+def reads_columns(name: str) -> bool:
+    """Tell whether a file of that name is a table, in which `label` names a column."""
+    end = ending(name)
+    return end is not None and READERS[end].label == "column"

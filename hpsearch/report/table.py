@@ -89,6 +89,22 @@ class Table:
         columns = (replace(each, name=each.title or each.name) for each in table.columns)
         return Table(tuple(columns), table.rows)
 
+    def shortened(self, width: int) -> Table:
+        """Return the table with long texts cut, so that it is no wider than `width` if possible.
+
+        The widest columns give way first; none is cut below a few letters.
+        """
+        cells = [list(self.names), *self.texts()]
+        widths = [max(len(row[i]) for row in cells) for i in range(len(self.columns))]
+        limits = list(widths)
+        while limits and sum(limits) + 2 * (len(limits) - 1) > width and max(limits) > SHORTEST:
+            limits[limits.index(max(limits))] -= 1
+        rows = tuple(
+            tuple(_cut(cell, limit) for cell, limit in zip(row, limits, strict=True))
+            for row in self.rows
+        )
+        return Table(self.columns, rows)
+
     def texts(self) -> list[list[str]]:
         """Return the cells as a person reads them."""
         return [
@@ -98,6 +114,17 @@ class Table:
             ]
             for row in self.rows
         ]
+
+
+SHORTEST = 8
+"""Letters that a cut text keeps at least."""
+
+
+def _cut(cell: Any, limit: int) -> Any:
+    """Cut a text to so many letters; numbers stay."""
+    if not isinstance(cell, str) or len(cell) <= limit:
+        return cell
+    return f"{cell[: limit - 3]}..."
 
 
 def _printable(text: str) -> str:

@@ -10,6 +10,7 @@ from hpsearch.strategies.base import Problem, Stage, Strategy, StrategyError, Su
 from hpsearch.strategies.bayes import Bayes
 from hpsearch.strategies.grid import Grid
 from hpsearch.strategies.halving import BLIND, Halving
+from hpsearch.strategies.listed import LISTED, Listed
 from hpsearch.strategies.own import Own
 from hpsearch.strategies.random import Random
 from hpsearch.strategies.sobol import Sobol
@@ -17,8 +18,10 @@ from hpsearch.strategies.zoom import Zoom
 
 __all__ = [
     "BLIND",
+    "LISTED",
     "STRATEGIES",
     "Halving",
+    "Listed",
     "Own",
     "Problem",
     "Stage",

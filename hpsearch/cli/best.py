@@ -1,0 +1,77 @@
+"""`hpsearch best`: the best setting, for a pipe."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from hpsearch.cli.options import complete_run, for_runs, hint, quiet_option, runs_option
+
+SETTING_FORMAT_NAMES = ("yaml", "json", "flags", "env")
+
+
+@click.command(short_help="Print the best setting of a run, for a pipe.")
+@click.argument("name", required=False, metavar="[RUN]", shell_complete=complete_run)
+@click.option(
+    "-f",
+    "--format",
+    "written",
+    type=click.Choice(SETTING_FORMAT_NAMES),
+    default="yaml",
+    show_default=True,
+    help="How it is written; flags are --name value pairs.",
+)
+@click.option("--json", "as_json", is_flag=True, help="As --format json.")
+@click.option(
+    "--model",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the trained network here too, as .npz for `hpsearch predict`.",
+)
+@runs_option
+@quiet_option
+def best(
+    name: str | None, written: str, as_json: bool, model: Path | None, runs: Path, quiet: bool
+) -> None:
+    """Print the best setting of RUN, by default the newest, with its constants, and nothing else.
+
+    \b
+      python train.py $(hpsearch best digits --format flags)
+    """
+    from hpsearch.threads import use_one_thread
+
+    use_one_thread()
+    from hpsearch.config import settled
+    from hpsearch.errors import UserError
+    from hpsearch.report.settings import SETTING_FORMATS
+    from hpsearch.runs import best_of, load_run
+    from hpsearch.store import find_run
+
+    folder = find_run(runs, name)
+    config = load_run(folder, with_data=False)
+    result, results = best_of(config, folder)
+    setting = {**config.objective.constants, **settled(config, result.params)}
+    text = SETTING_FORMATS["json" if as_json else written](setting)
+    if model is not None:
+        from hpsearch.evaluate import model_of
+
+        if model.suffix != ".npz":
+            raise UserError(f"--model: {model} must end in .npz, which is what it is")
+        content = model_of(folder).encode()
+        try:
+            model.write_bytes(content)
+        except OSError as error:
+            raise UserError(f"--model: {model}: {error.strerror}") from None
+    click.echo(text)
+    if quiet or not sys.stdout.isatty():
+        return
+    click.echo(
+        f"\nTrial {result.trial}, the best of {len(results)}: {config.metric_name} "
+        f"{result.score:.4g}.",
+        err=True,
+    )
+    hint(
+        for_runs(f"hpsearch retest {folder.name}", runs),
+        for_runs(f"hpsearch evaluate {folder.name}", runs),
+    )

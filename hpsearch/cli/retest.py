@@ -1,0 +1,195 @@
+"""`hpsearch retest`: the best settings of a run again, on fresh seeds and as things are now."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hpsearch.cli.options import (
+    complete_run,
+    for_runs,
+    hint,
+    jobs_option,
+    json_option,
+    print_json,
+    quiet_option,
+    runs_option,
+    show_text,
+    terminal_width,
+)
+
+if TYPE_CHECKING:
+    from hpsearch.config import Config
+    from hpsearch.retest import Again
+    from hpsearch.store import RunFolder
+    from hpsearch.trial import Result
+
+
+@click.command(short_help="Try the best settings again: what was luck, what is stale.")
+@click.argument("name", required=False, metavar="[RUN]", shell_complete=complete_run)
+@click.option(
+    "-t",
+    "--top",
+    type=click.IntRange(min=1, max=100),
+    default=5,
+    show_default=True,
+    help="How many of the best settings.",
+)
+@click.option(
+    "-r",
+    "--repeats",
+    type=click.IntRange(min=1, max=100),
+    default=5,
+    show_default=True,
+    help="Fresh seeds for each setting, the same for all.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="A file to train and judge on instead of the run's data.",
+)
+@click.option("--again", is_flag=True, help="Another retest, after one that is complete.")
+@jobs_option
+@json_option
+@runs_option
+@quiet_option
+def retest(
+    name: str | None,
+    top: int,
+    repeats: int,
+    data: Path | None,
+    again: bool,
+    jobs: int | None,
+    as_json: bool,
+    runs: Path,
+    quiet: bool,
+) -> None:
+    """Try the best settings of RUN, by default the newest, on fresh seeds, data and code as now.
+
+    The results are a run of their own, RUN-retest: interrupted, the same command goes on with it.
+    """
+    from hpsearch.retest import compared, last_number, retest_config
+    from hpsearch.runs import changes_since, load_run
+    from hpsearch.store import find_run
+
+    folder = find_run(runs, name)
+    number = max(1, last_number(folder) + again)
+    data = None if data is None else data.absolute()
+    config, chosen = retest_config(
+        folder, folder.path.parent, number=number, top=top, repeats=repeats, data=data
+    )
+    changes = changes_since(load_run(folder, with_data=False), folder) if data is None else []
+    results, new, code = _run(config, folder, jobs, quiet=quiet or as_json)
+    found = compared(chosen, results, config.goal)
+    if code > 1:
+        command = shlex.join(["hpsearch", "retest", folder.name])
+        click.echo(f"Stopped; kept in {folder.path.parent / config.name}/.", err=True)
+        hint(for_runs(command, runs))
+    elif as_json:
+        print_json(_plain(found, config, changes))
+    elif not quiet:
+        _show(found, chosen, config, changes, repeats)
+        if not new:
+            command = for_runs(f"hpsearch retest {folder.name} --again", runs)
+            click.echo(
+                f"{config.name} was complete already; as things are now:\n  {command}", err=True
+            )
+        hint(
+            for_runs(f"hpsearch report {config.name}", runs),
+            for_runs(f"hpsearch evaluate {folder.name}", runs),
+        )
+    click.get_current_context().exit(code)
+
+
+def _run(
+    config: Config, folder: RunFolder, jobs: int | None, *, quiet: bool
+) -> tuple[list[Result], int, int]:
+    """Run what is missing of the retest; return its results, how many are new, the exit code."""
+    from hpsearch.cli.progress import show_progress
+    from hpsearch.errors import UserError
+    from hpsearch.runner import core_count
+    from hpsearch.search import search
+    from hpsearch.store import CONFIG, RunFolder
+
+    target = RunFolder(folder.path.parent / config.name)
+    if target.exists() and (
+        target.read(CONFIG) != config.document.raw
+        or target.provenance().get("identity") != config.identity()
+    ):
+        raise UserError(
+            f"{target.path} is a retest of other settings, or on other data or another version of "
+            f"the code\nTo retest as things are now: hpsearch retest {folder.name} --again"
+        )
+    count = config.run.jobs if jobs is None else jobs
+
+    def warn(text: str) -> None:
+        click.echo(f"warning: {text}", err=True)
+
+    outcome = search(
+        config,
+        target,
+        jobs=core_count() if count == -1 else count,
+        begin=lambda before: show_progress(config, before, quiet=quiet),
+        warn=warn,
+    )
+    if outcome.signal is not None:
+        return outcome.results, outcome.new, 128 + outcome.signal
+    lost = [result for result in outcome.results if result.score is None]
+    if lost and len(lost) == len(outcome.results):
+        click.echo(f"Setting 0 {lost[0].status}: {lost[0].message}", err=True)
+        return outcome.results, outcome.new, 1
+    return outcome.results, outcome.new, 0
+
+
+def _show(
+    found: Sequence[Again],
+    chosen: Sequence[Result],
+    config: Config,
+    changes: Sequence[str],
+    repeats: int,
+) -> None:
+    from hpsearch.report.formats import fitted, plain_text
+    from hpsearch.retest import luck_text, order_text, retest_table, verdict_of
+
+    width = terminal_width()
+    narrow, left_out = fitted(retest_table(found, chosen, config), width)
+    verdict = verdict_of(found, config)
+    click.echo(plain_text(narrow, width))
+    click.echo()
+    lines = [
+        luck_text(found, verdict, config, repeats),
+        order_text(found),
+        f"Since the run: {', '.join(changes)}." if changes else None,
+        f"Verdict: {verdict.text}.",
+    ]
+    for line in filter(None, lines):
+        show_text(line)
+    if left_out:
+        click.echo(f"Left out to fit {width} columns: {', '.join(left_out)}", err=True)
+
+
+def _plain(found: Sequence[Again], config: Config, changes: Sequence[str]) -> dict[str, Any]:
+    """Return all of it as plain data."""
+    from dataclasses import asdict
+
+    from hpsearch.retest import verdict_of
+
+    def finite(value: Any) -> Any:
+        if isinstance(value, tuple | list):
+            return [finite(each) for each in value]
+        return None if value in (math.inf, -math.inf) else value
+
+    return {
+        "run": config.parent,
+        "retest": config.name,
+        "verdict": asdict(verdict_of(found, config)),
+        "changes": list(changes),
+        "settings": [
+            {name: finite(value) for name, value in asdict(each).items()} for each in found
+        ],
+    }
