@@ -133,8 +133,11 @@ def end_of(config: Config, folder: RunFolder, results: Sequence[Result]) -> str 
         ending.add(result)
     sessions = folder.provenance().get("sessions") or [{}]
     reason: str | None = sessions[-1].get("ended")
-    if not config.in_steps:  # whose single steps alone could tell
-        reason = ending.reason or reason
+    if not config.in_steps:
+        from_record = ("trials", "patience", "failures")
+        reason = ending.reason or (None if reason in from_record else reason)
+    elif reason == "trials" and len({result.trial for result in results}) < (config.limit or 0):
+        reason = None  # the budget was raised since
     unlimited = {"time": config.budget.time is None, "epochs": config.budget.epochs is None}
     return None if reason not in _ends(config) or unlimited.get(reason or "") else reason
 

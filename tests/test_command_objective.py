@@ -308,6 +308,7 @@ def test_what_a_program_is_given_are_arguments_environment_and_a_file(
         "HPSEARCH_PARAM_FIXED": "c",
         "HPSEARCH_SEED": "11",
         "HPSEARCH_BUDGET": "5",
+        "HPSEARCH_START_EPOCH": "0",
         "HPSEARCH_PARAMS_FILE": file,
     }
 

@@ -82,7 +82,7 @@ def test_one_job_and_two_give_the_same_table_with_every_metric_and_parameter(
 ) -> None:
     with (searched / "trials.csv").open() as file:
         rows = list(csv.DictReader(file))
-    names = ["trial", "status", "score", "acc", "noise", "rate", "units", "kind", "fixed"]
+    names = ["trial", "status", "score", "epochs", "acc", "noise", "rate", "units", "kind", "fixed"]
     assert list(rows[0]) == [*names, "seconds"]
     assert [float(row["score"]) for row in rows] == [result.score for result in results(searched)]
     alone = command("run", "sub/search.yaml", "-j", "1", "-n", "alone", "-q")

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpsearch.errors import MachineError, UserError
-from hpsearch.store import RunFolder, decode, encode, find_run
+from hpsearch.store import FORMAT, RunFolder, decode, encode, find_run
 from hpsearch.trial import Result
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
@@ -115,13 +115,13 @@ def of_version(version: int, folder: RunFolder) -> None:
     """Turn the record into its first line alone, as another version wrote it."""
     path = folder.path / "trials.jsonl"
     body = path.read_bytes().splitlines()[0].split(b',"checksum"')[0]
-    body = body.replace(b'"format":2', b'"format":%d' % version)
+    body = body.replace(b'"format":%d' % FORMAT, b'"format":%d' % version)
     path.write_bytes(b'%s,"checksum":"%08x"}\n' % (body, zlib.crc32(body)))
 
 
 def test_a_record_of_a_newer_version_is_refused(folder: RunFolder) -> None:
-    of_version(3, folder)
-    with pytest.raises(UserError, match="format 3"):
+    of_version(FORMAT + 1, folder)
+    with pytest.raises(UserError, match=f"format {FORMAT + 1}"):
         folder.results()
 
 

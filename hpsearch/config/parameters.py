@@ -25,7 +25,13 @@ Settings = type | None
 RESERVED = {
     *("trial", "status", "score", "seconds", "rank", "run", "diagnosis"),  # columns of tables
     *("score_error", "tied", "ended_early"),  # and of those that only some tables have
-    *("seed", "budget", "trial_dir", "params_file"),  # what a trial is given beside parameters
+    *(
+        "seed",
+        "budget",
+        "trial_dir",
+        "params_file",
+        "start_epoch",
+    ),  # what a trial is given beside parameters
 }
 
 
