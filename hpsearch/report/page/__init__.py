@@ -15,6 +15,7 @@ from hpsearch.report.formats import html_table
 from hpsearch.report.picture import ROLES, Picture, Report
 from hpsearch.report.pictures import PICTURES
 from hpsearch.report.rounds import boxes_table
+from hpsearch.report.rungs import epochs_text, rungs_table
 from hpsearch.report.table import LUCK, Column, Table, leaderboard, measure_text
 from hpsearch.report.ties import ties_text
 from hpsearch.space import option_text
@@ -45,6 +46,7 @@ def report_page(report: Report) -> str:
         ("diagnosis", "Diagnosis", _diagnosis(report)),
         ("failed", "What failed, and why", _failures(report)),
         *_rounds(report),
+        *_rungs(report),
         ("provenance", "Provenance", _provenance(report.provenance)),
         ("config", "Config", f"<pre>{escape(report.config)}</pre>"),
     ]
@@ -295,6 +297,14 @@ def _listed(results: Sequence[Result], most: int = 8) -> str:
 def _rounds(report: Report) -> list[Section]:
     table = boxes_table(report.run.space, report.run.results)
     return [] if table is None else [("rounds", "Rounds", _scrolled(table))]
+
+
+def _rungs(report: Report) -> list[Section]:
+    table = rungs_table(report.steps, report.run.goal, report.run.metric)
+    if table is None:
+        return []
+    saved = f"<p>{escape(epochs_text(report.steps) or '')}.</p>"
+    return [("rungs", "Rungs", _scrolled(table) + saved)]
 
 
 def _scrolled(table: Table) -> str:
