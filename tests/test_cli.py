@@ -245,8 +245,8 @@ def test_quiet_says_nothing_at_all(command: Command, tmp_path: Path) -> None:
 
 def test_the_hint_for_what_to_do_next_finds_the_run_where_it_is(command: Command) -> None:
     done = command("run", "tiny.yaml", "--runs-dir", "my runs")
-    words = ("refine", "retest", "evaluate")
-    hints = "".join(f"  hpsearch {word} tiny --runs-dir 'my runs'\n" for word in words)
+    words = ("refine tiny", "report tiny --open", "retest tiny", "evaluate tiny")
+    hints = "".join(f"  hpsearch {each} --runs-dir 'my runs'\n" for each in words)
     assert done.stderr.endswith(f"Next:\n{hints}")
     assert command("report", "tiny", "--runs-dir", "my runs").returncode == 0
 
@@ -296,7 +296,7 @@ def test_on_a_terminal_a_live_display_goes_and_the_result_stays(folder: Path) ->
     lines = left.splitlines()
     assert lines[0].startswith("rank  trial")
     assert "Wrote runs/tiny/" in left
-    assert lines[-4:-2] == ["Next:", "  hpsearch refine tiny"]
+    assert lines[-5:-3] == ["Next:", "  hpsearch refine tiny"]
 
 
 def test_results_can_be_redirected_while_the_progress_is_watched(folder: Path) -> None:

@@ -183,11 +183,11 @@ def _closing_words(config: Config, outcome: Outcome, folder: RunFolder) -> None:
         name, number, score = parent
         click.echo(f"The best of {name} was {score:.4g} (trial {number}).", err=True)
     if config.space.axes and len(complete) >= FEWEST:
-        target = for_runs(folder.name, folder.path.parent)
-        commands = [f"refine {target}", f"report {target} --open", f"retest {target}"]
+        name = folder.name
+        commands = [f"refine {name}", f"report {name} --open", f"retest {name}"]
         if config.kind == "trainer":
-            commands.append(f"evaluate {target}")
-        hint(*(f"hpsearch {command}" for command in commands))
+            commands.append(f"evaluate {name}")
+        hint(*(for_runs(f"hpsearch {each}", folder.path.parent) for each in commands))
 
 
 def _exit_code(outcome: Outcome, folder: RunFolder) -> int:
