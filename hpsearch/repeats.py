@@ -18,7 +18,7 @@ def merged(answers: Sequence[dict[str, Any]], metric: str) -> dict[str, Any]:
     """
     *before, last = answers
     spent = {"seconds": sum(answer["seconds"] for answer in answers), "epochs": None}
-    if last["epochs"] is not None:
+    if last.get("epochs") is not None:
         spent["epochs"] = sum(answer["epochs"] for answer in answers)
     if last["status"] != "complete":
         scores = [answer["score"] for answer in before]

@@ -24,7 +24,7 @@ from hpsearch.scales import Integer, Real
 from hpsearch.space import Choice, ends
 from hpsearch.store import CONFIG, RunFolder
 from hpsearch.strategies import STRATEGIES
-from hpsearch.trial import Result
+from hpsearch.trial import Result, joined
 from hpsearch.yamlfile import parse_yaml
 
 HERE = Path()
@@ -466,7 +466,7 @@ def test_a_refinement_can_search_in_another_way(
     child = load_config(tmp_path / "runs" / "tiny-refined" / CONFIG, with_data=False)
     assert child.method == method
     assert child.parent == "tiny"
-    results = RunFolder(tmp_path / "runs" / "tiny-refined").results()
+    results = joined(RunFolder(tmp_path / "runs" / "tiny-refined").results())
     assert len(results) == 9
     if method == "grid":
         assert len({result.params["learning_rate"] for result in results}) == 3

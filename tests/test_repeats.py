@@ -139,6 +139,8 @@ def repeated(objective: BySeed) -> dict[str, Any]:
         "budget": None,
         "folder": "trials/0003",
         "seconds_left": None,
+        "start": 0,
+        "until": None,
     }
     return _repeated(objective, request, "loss")
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hpsearch.config import Config
 
 
-METHOD_NAMES = ("random", "grid", "sobol", "zoom", "bayes")
+METHOD_NAMES = ("random", "grid", "sobol", "zoom", "bayes", "halving")
 
 
 @click.command(short_help="Search the smaller box around the best trials of a run.")
