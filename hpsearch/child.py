@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
-    from hpsearch.objectives import Context, Objective
+    from hpsearch.objectives import Context, Objective, Steps
     from hpsearch.objectives.base import Metrics
 
 Message = dict[str, Any]
@@ -121,6 +121,7 @@ def _sheltered(objective: Objective, request: Message, metric: str) -> Message:
         deadline=request["deadline"],
         start=request["start"],
         until=request["until"],
+        in_steps=request["in_steps"],
     )
     _seed_global_generators(context.seed)
     answer = run_trial(objective, request["params"], context)
@@ -161,7 +162,7 @@ def run_trial(objective: Objective, params: dict[str, Any], context: Context) ->
     curve: dict[str, list[float | None]] = {}
     kept: dict[str, float] = {}
     count, over = 0, False
-    steps = None if context.until is None else objective.steps()
+    steps = None if context.until is None else _steps(objective, context)
     begun = context.start if steps is not None and steps.resumes else 0
 
     def is_over() -> bool:
@@ -193,7 +194,7 @@ def run_trial(objective: Objective, params: dict[str, Any], context: Context) ->
             metrics |= {name: finite(value) for name, value in kept.items()}
             curve = curve or {name: [value] for name, value in metrics.items()}
             message = _unusable(metrics, context.metric)
-            if steps is not None and not (steps.told or steps.resumes) and message is None:
+            if context.in_steps and steps and not (steps.told or steps.resumes) and not message:
                 message = _not_in_epochs(count, context)
             status = "failed" if message else "complete"
             if over and not message:
@@ -209,7 +210,9 @@ def run_trial(objective: Objective, params: dict[str, Any], context: Context) ->
         "score": metrics[context.metric] if status == "complete" else None,
         "metrics": metrics,
         "curve": curve,
-        "epochs": _epochs_of(count, context, begun, told=steps is not None and steps.told),
+        "epochs": _epochs_of(
+            count, context, begun, told=steps is not None and steps.told and not over
+        ),
         "seconds": time.perf_counter() - began,
         "message": message,
     }
@@ -230,6 +233,18 @@ def _epochs(
             return
         yield epoch
         over = is_over() or None
+
+
+def _steps(objective: Objective, context: Context) -> Steps:
+    """Return how a trial is ended; one of a single step need not be told or end before its end."""
+    from hpsearch.objectives import ObjectiveError, Steps
+
+    try:
+        return objective.steps()
+    except ObjectiveError:
+        if context.in_steps:
+            raise
+        return Steps(told=True, resumes=False)
 
 
 def _epochs_of(count: int, context: Context, begun: int, *, told: bool) -> int | None:

@@ -191,6 +191,11 @@ def _model(rest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Model
     for name, shape in shapes.items():
         if arrays[name].shape != shape:
             raise ValueError(f"{name} has shape {arrays[name].shape}, expected {shape}")
+        if arrays[name].dtype.kind not in "fi" or not np.isfinite(arrays[name]).all():
+            raise ValueError(f"{name} holds what is no finite number")
+    classes = tuple(rest["classes"])
+    if classes and len(classes) != max(2, rest["outputs"]):
+        raise ValueError(f"{len(classes)} classes for {rest['outputs']} outputs")
     return Model(
         settings=settings,
         outputs=rest["outputs"],
@@ -198,7 +203,7 @@ def _model(rest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Model
         averages=arrays["averages"],
         averaged=rest["averaged"],
         encoding=encoding,
-        classes=tuple(rest["classes"]),
+        classes=classes,
         target=None if rest["target"] is None else (rest["target"][0], rest["target"][1]),
         about=rest["about"],
     )

@@ -25,9 +25,13 @@ ASCII = "_.:-=+*#@"
 def summary(config: Config) -> str:
     """Say in a few lines what would run on what."""
     limit, repeats = config.limit, config.trial.repeats
+    amount = f"{limit or 'unlimited'} trials"
+    if config.budget.epochs is not None:
+        within = f"{config.budget.epochs:,} epochs"
+        amount = within if limit is None else f"{amount} within {within}"
     return "\n".join(
         [
-            f"{config.name}: {limit or 'unlimited'} trials by {config.method} search, "
+            f"{config.name}: {amount} by {config.method} search, "
             f"{f'each on {repeats} seeds, ' if repeats > 1 else ''}"
             f"to {config.goal} {config.metric_name}, seed {config.seed}",
             config.objective.about(),

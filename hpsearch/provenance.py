@@ -30,6 +30,7 @@ def describe(config: Config) -> dict[str, Any]:
             "sha256": hashlib.sha256(config.document.raw).hexdigest(),
         },
         "sources": config.sources(),
+        **({"warm_start": config.earlier_run} if config.earlier_run else {}),
         "identity": config.identity(),
         "sessions": [],
     }

@@ -32,6 +32,7 @@ from hpsearch.report import (
 from hpsearch.report.importance import FEWEST
 from hpsearch.report.table import measure_text
 from hpsearch.store import BEST, CONFIG, LEADERBOARD, PROVENANCE, TABLE, RunFolder
+from hpsearch.strategies import Halving
 from hpsearch.trial import Result, joined, of_one_rung, ranked, trials_text
 from hpsearch.yamlfile import dump
 
@@ -65,6 +66,8 @@ def report_of(folder: RunFolder) -> Report:
         how_it_ended(config, folder, results),
         config.document.raw.decode(errors="replace"),
         folder.provenance(),
+        rungs=rungs_of(config),
+        tested=test_text(folder),
     )
 
 
@@ -76,6 +79,11 @@ def counted(config: Config, results: Sequence[Result]) -> list[Result]:
     if ending.reason is None:
         return list(results)
     return [result for result in results if result.order < ending.counted]
+
+
+def rungs_of(config: Config) -> tuple[int, ...]:
+    """Return the epochs of each rung of a halving; none for another method."""
+    return config.strategy.rungs() if isinstance(config.strategy, Halving) else ()
 
 
 def trials_of(config: Config, results: Sequence[Result]) -> list[Result]:
@@ -144,13 +152,13 @@ def end_of(config: Config, folder: RunFolder, results: Sequence[Result]) -> str 
 
 def _ends(config: Config) -> dict[str, str]:
     """Say of each limit that it ended a run."""
-    budget = config.budget
+    budget, unit = config.budget, "steps" if config.in_steps else "trials"
     return {
         "trials": f"ended by budget.trials ({config.limit})"
         if config.limit != config.size
         else f"the {config.method} is complete",
         "epochs": f"ended by budget.epochs ({budget.epochs})",
-        "patience": f"ended by budget.patience ({budget.patience} trials without a gain)",
+        "patience": f"ended by budget.patience ({budget.patience} {unit} without a gain)",
         "failures": f"ended by budget.failures ({budget.failures} in a row)",
         "time": f"ended by budget.time ({budget.time})",
         "space": "ended as there was nothing left to try",
@@ -400,7 +408,8 @@ def leaderboard_page(
     table = leaderboard([run_of(config, trials)])
     ties = ties_text(table)
     boxes = boxes_table(config.space, trials)
-    rungs = rungs_table(results, config.goal, config.metric_name)
+    levels = rungs_of(config)
+    rungs = rungs_table(results, config.goal, config.metric_name, levels)
     lines = [
         f"# Leaderboard of {config.name}",
         "",
@@ -412,7 +421,7 @@ def leaderboard_page(
         *((ties, "") if ties else ()),
         *(("## Rounds", "", FORMATS["markdown"](boxes), "") if boxes else ()),
         *(("## Rungs", "", FORMATS["markdown"](rungs), "") if rungs else ()),
-        *((f"{epochs_text(results)}.", "") if rungs else ()),
+        *((f"{epochs_text(results, levels[-1])}.", "") if rungs else ()),
         *_importance(config, results),
         LUCK,
         *(("", tested) if tested else ()),

@@ -141,6 +141,7 @@ def supervise(config: Config, folder: RunFolder, halt: Halt) -> Supervisor:
         memory=config.trial.memory_bytes,
         repeats=config.trial.repeats,
         in_steps=config.in_steps,
+        counts=config.budget.epochs is not None,
         places=folder,
         halt=halt,
     )

@@ -286,6 +286,7 @@ class Supervisor:
         memory: int | None,
         repeats: int = 1,
         in_steps: bool = False,
+        counts: bool = False,
         places: Places,
         halt: Halt,
     ) -> None:
@@ -297,6 +298,7 @@ class Supervisor:
             "in_steps": in_steps,
         }
         self._resumes = False
+        self._counts = counts
         self._given = given
         self._timeout = timeout
         self._memory = memory
@@ -352,7 +354,8 @@ class Supervisor:
             "seeds": repeat_seeds(trial.seed, self._repeats),
             "budget": epochs,
             "start": trial.start,
-            "until": trial.until,
+            "until": epochs if self._counts and trial.until is None else trial.until,
+            "in_steps": trial.step is not None,
             "folder": str(self._places.trial_folder(trial.number).absolute()),
         }
         try:

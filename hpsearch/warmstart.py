@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from hpsearch.config import Config
 from hpsearch.errors import UserError
 from hpsearch.runs import comparable
@@ -90,6 +92,10 @@ def _reaches(axis: Axis, value: Any) -> bool:
     return isinstance(value, int | float) and low <= value <= high
 
 
+def _middle(axis: Axis) -> str:
+    return axis.text(axis.from_unit(np.asarray(0.5)).item())
+
+
 def _moved(config: Config, result: Result, params: Params) -> Result:
     here = {name: value for name, value in params.items() if name in config.space.axes}
     return Result(
@@ -115,7 +121,7 @@ def _notes(
             what = (
                 f"{name} was {known[name]}"
                 if name in known and _reaches(axes[name], known[name])
-                else f"{name} is taken for the middle of its range"
+                else f"{name} is taken for {_middle(axes[name])}, the middle"
             )
             notes.append(f"{name} does not vary in {run.name}: there {what}")
     notes += [f"{name} varies in {run.name} only" for name in before if name not in axes]

@@ -114,7 +114,7 @@ def test_what_differs_is_said_and_what_is_common_is_used(
     assert f"{len(earlier)} trials of before are known from the start, {left_out} left out" in said
     assert "kind varies in before only" in said
     assert "rate has another range in before" in said
-    assert "depth does not vary in before: there depth is taken for the middle" in said
+    assert "depth does not vary in before: there depth is taken for 2, the middle" in said
 
 
 def test_a_constant_of_the_earlier_run_is_where_its_trials_lie(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from hpsearch.cli.files import check_place, write_whole
 
 if TYPE_CHECKING:
     from hpsearch.store import RunFolder
@@ -30,7 +30,7 @@ def write_page(folder: RunFolder, file: str | None, *, opened: bool) -> None:
         )
     path = folder.path / REPORT if file is None else Path(file)
     if file is not None:
-        _check_place(path)
+        check_place(path)
     page = report_page(report_of(folder)).encode()
     if file is None:
         try:
@@ -38,7 +38,7 @@ def write_page(folder: RunFolder, file: str | None, *, opened: bool) -> None:
         except MachineError as error:
             raise UserError(f"{error}\nName another file: --html FILE.html") from None
     else:
-        _write_whole(path, page)
+        write_whole(path, page)
     click.echo(f"Wrote {path} ({len(page) / 1e6:.1f} MB)", err=True)
     if opened and not webbrowser.open(path.resolve().as_uri()):
         raise UserError(f"no browser could be started; open {path} in one")
@@ -59,7 +59,7 @@ def write_picture(folder: RunFolder, name: str, file: str | None) -> None:
     ending = path.suffix.lower()
     if ending not in ENDINGS:
         raise UserError(f"'{file}': a picture's file must end with {endings}")
-    _check_place(path)
+    check_place(path)
     report = report_of(folder)
     if not report.run.results:
         raise UserError(f"the run {report.run.name} has no finished trial yet")
@@ -71,33 +71,7 @@ def write_picture(folder: RunFolder, name: str, file: str | None) -> None:
         content = picture_page(report, picture).encode()
     else:
         content = drawing(picture, ending.removeprefix("."))
-    _write_whole(path, content)
+    write_whole(path, content)
     for note in picture.notes:
         click.echo(f"note: {note}", err=True)
     click.echo(f"Wrote {path}", err=True)
-
-
-def _check_place(path: Path) -> None:
-    """Refuse a place that cannot be written before the work begins."""
-    from hpsearch.errors import UserError
-
-    if path.is_dir():
-        raise UserError(f"{path} is a folder: name a file in it")
-    if not path.parent.is_dir():
-        raise UserError(f"{path}: there is no folder {path.parent}")
-    if not os.access(path.parent, os.W_OK):
-        raise UserError(f"{path}: the folder {path.parent} cannot be written")
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Replace a file as a whole: nothing is left half-written."""
-    from hpsearch.errors import UserError
-
-    beside = path.with_name(f".{path.name}.new")
-    try:
-        beside.write_bytes(content)
-        os.replace(beside, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise UserError(f"{path}: {error.strerror}") from None

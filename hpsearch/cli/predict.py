@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hpsearch.cli.files import check_place, write_whole
 from hpsearch.cli.options import complete_run, quiet_option, runs_option
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def predict(
     name = formats.get("" if output is None else output.suffix.lower())
     if output is not None and name is None:
         raise click.UsageError(f"{output}: a table is written as .csv or .json")
+    if output is not None:
+        check_place(output)
     table, notes = predictions(_model(model, runs), data, ignore)
     text = FORMATS[name or "csv"](table)
     if not quiet:
@@ -57,7 +60,7 @@ def predict(
     if output is None:
         click.echo(text)
         return
-    output.write_text(text + "\n", encoding="utf-8")
+    write_whole(output, f"{text}\n".encode())
     if not quiet:
         count = len(table.rows)
         click.echo(f"Wrote {count} prediction{'s' * (count != 1)} to {output}", err=True)

@@ -176,13 +176,14 @@ def _show_rungs(folders: list[RunFolder], name: str, limit: int | None) -> None:
     from hpsearch.errors import UserError
     from hpsearch.report import FORMATS, epochs_text, rungs_table, stops_table
     from hpsearch.report.formats import plain_text
-    from hpsearch.runs import counted, load_run
+    from hpsearch.runs import counted, load_run, rungs_of
 
     if len(folders) > 1:
         raise UserError("--rungs shows how one run trained its trials: name one")
     config = load_run(folders[0], with_data=False)
     results = counted(config, folders[0].results(curves=False))
-    rungs = rungs_table(results, config.goal, config.metric_name)
+    levels = rungs_of(config)
+    rungs = rungs_table(results, config.goal, config.metric_name, levels)
     stops = stops_table(results, config.goal, config.metric_name)
     if rungs is None or stops is None:
         raise UserError(
@@ -200,7 +201,7 @@ def _show_rungs(folders: list[RunFolder], name: str, limit: int | None) -> None:
     more = len(stops.rows) - len(shown.rows)
     if more:
         click.echo(f"... and {more} more: --all", err=True)
-    click.echo(f"{epochs_text(results)}.", err=True)
+    click.echo(f"{epochs_text(results, levels[-1])}.", err=True)
 
 
 def _show_importance(folders: list[RunFolder], name: str) -> None:
@@ -322,5 +323,5 @@ def _closing_words(runs: Sequence[Run], ends: Sequence[str], tests: Sequence[str
         click.echo(f"{names}: the score is {runs[0].metric}, to {runs[0].goal}", err=True)
         for run, end in zip(runs, ends, strict=True):
             click.echo(f"{run.name}: {end}", err=True)
-        for text in filter(None, tests):
-            click.echo(text, err=True)
+    for text in filter(None, tests):
+        click.echo(text, err=True)

@@ -99,10 +99,10 @@ def retest(
             click.echo(
                 f"{config.name} was complete already; as things are now:\n  {command}", err=True
             )
-        hint(
-            for_runs(f"hpsearch report {config.name}", runs),
-            for_runs(f"hpsearch evaluate {folder.name}", runs),
-        )
+        commands = [f"report {config.name}"]
+        if config.kind == "trainer" and not folder.tests():
+            commands.append(f"evaluate {folder.name}")
+        hint(*(for_runs(f"hpsearch {each}", runs) for each in commands))
     click.get_current_context().exit(code)
 
 

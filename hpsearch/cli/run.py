@@ -38,7 +38,7 @@ TOP = 10
     "earlier",
     metavar="RUN",
     shell_complete=complete_run,
-    help="Begin with what the trials of RUN tell; for bayes and zoom.",
+    help="Begin with what the trials of RUN tell; for bayes, zoom, and halving with one.",
 )
 @jobs_option
 @runs_option
@@ -64,10 +64,14 @@ def run(
     itself = RunFolder(config.absolute().parent)
     own = itself.exists() and itself.name == loaded.name and config.name == CONFIG_NAME
     folder = itself if own else RunFolder(runs / loaded.name)
-    if earlier is not None:
-        loaded = replace(loaded, earlier=_learned(loaded, earlier, runs, quiet=quiet))
-    elif folder.exists():
+    known = folder.exists() and (
+        earlier is None or folder.provenance().get("warm_start") == Path(earlier).name
+    )
+    if known:  # what was learned is part of the run, whatever became of the other one since
         loaded = replace(loaded, earlier=folder.earlier())
+    elif earlier is not None:
+        learned = _learned(loaded, earlier, runs, quiet=quiet)
+        loaded = replace(loaded, earlier=learned, earlier_run=Path(earlier).name)
     run_search(loaded, folder, jobs, quiet=quiet)
 
 

@@ -71,6 +71,8 @@ class Config:
     document: Document
     earlier: tuple[Result, ...] = ()
     """Trials of another run, in this space, that the strategy knows from the start."""
+    earlier_run: str | None = None
+    """That run's name."""
 
     @property
     def names(self) -> Names:

@@ -41,7 +41,9 @@ class Context:
     start: int = 0
     """Epochs for which earlier steps have trained this trial."""
     until: int | None = None
-    """Epochs after which this step of the trial ends; None for a trial of one step."""
+    """Epochs after which the trial, or this step of it, is ended; None where it ends by itself."""
+    in_steps: bool = False
+    """Whether it is one step of several."""
 
     def made(self) -> Path:
         """Return the trial's folder, which exists from then on."""

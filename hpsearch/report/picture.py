@@ -156,6 +156,10 @@ class Report:
     config: str
     """The text of the config."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    rungs: Sequence[int] = ()
+    """The epochs of each rung, under halving."""
+    tested: str | None = None
+    """How often the test set was opened and what was last seen; None where it never was."""
 
     @cached_property
     def ranked(self) -> list[Result]:

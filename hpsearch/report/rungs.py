@@ -8,19 +8,22 @@ from hpsearch.report.table import Column, Table, measure_text
 from hpsearch.trial import Result, cost, joined, trials_text
 
 
-def rungs_table(results: Sequence[Result], goal: str, metric: str) -> Table | None:
+def rungs_table(
+    results: Sequence[Result], goal: str, metric: str, rungs: Sequence[int]
+) -> Table | None:
     """Return one row per rung: how many trials reached it and went on, and at which score.
 
     `last_that_went_on` is the worst score that was let on, `best_stopped` the best that was not.
     None for a run without rungs.
 
-    results: Those of all steps.
+    results: Those of all steps; a trial that budget.time ended on its way reached no rung.
+    rungs: The epochs of each rung.
     """
-    steps = [result for result in results if result.rung is not None]
+    steps = [each for each in results if each.rung is not None and not each.ended_early]
     went_on = {(result.trial, (result.rung or 0) - 1) for result in steps}
-    top = max((result.rung or 0 for result in steps), default=0)
+    top = len(rungs) - 1
     rows = []
-    for rung in sorted({result.rung or 0 for result in steps}):
+    for rung, epochs in enumerate(rungs if steps else ()):
         here = [result for result in steps if result.rung == rung]
         scored = sorted(
             (result for result in here if result.score is not None),
@@ -32,7 +35,7 @@ def rungs_table(results: Sequence[Result], goal: str, metric: str) -> Table | No
         rows.append(
             (
                 rung + 1,
-                max(result.budget or 0 for result in here),
+                epochs,
                 len(here),
                 len(here) - len(scored),
                 None if is_top else len(on),
@@ -64,20 +67,22 @@ def stops_table(results: Sequence[Result], goal: str, metric: str) -> Table | No
     for result in steps:
         rung = result.rung or 0
         epochs[rung] = max(epochs.get(rung, 0), result.budget or 0)
-        scores[result.trial, rung] = result.score
-        costs.setdefault(rung, []).append(cost(result, goal))
+        if not result.ended_early:
+            scores[result.trial, rung] = result.score
+            costs.setdefault(rung, []).append(cost(result, goal))
     rows = []
     for last in joined(steps):
         rung = last.rung or 0
-        place = sum(other < cost(last, goal) for other in costs[rung]) + 1
+        others = costs.get(rung, [])
+        place = sum(other < cost(last, goal) for other in others) + 1
         rows.append(
             (
                 last.trial,
                 *(scores.get((last.trial, each)) for each in sorted(epochs)),
-                last.budget,
+                None if last.ended_early else last.budget,
                 last.status
                 if last.status != "complete"
-                else last.ended_early or f"{place} of {len(costs[rung])}",
+                else last.ended_early or f"{place} of {len(others)}",
             )
         )
     text = measure_text(metric)
@@ -90,20 +95,21 @@ def stops_table(results: Sequence[Result], goal: str, metric: str) -> Table | No
     return Table(columns, tuple(rows)) if rows else None
 
 
-def epochs_text(results: Sequence[Result]) -> str | None:
+def epochs_text(results: Sequence[Result], whole: int) -> str | None:
     """Say how many epochs a halving took and saved; None for a run without rungs.
 
     results: Those of all steps.
+    whole: The epochs of a whole training.
     """
     steps = [result for result in results if result.rung is not None]
     if not steps:
         return None
-    whole = max(result.budget or 0 for result in steps)
     trials = len({result.trial for result in steps})
-    to_the_end = sum(result.budget == whole for result in steps)
+    to_the_end = sum(result.budget == whole and not result.ended_early for result in steps)
     spent = sum(result.epochs or 0 for result in steps)
     saved = 1 - spent / (trials * whole)
     return (
-        f"{to_the_end} of {trials_text(trials)} went to {whole} epochs; all took {spent:,} epochs, "
-        f"{saved:.0%} less than {trials * whole:,} for every trial trained that far"
+        f"{to_the_end} of {trials_text(trials)} went to {whole} epochs; all took {spent:,} "
+        f"epoch{'s' * (spent != 1)}, {saved:.0%} less than {trials * whole:,} for every trial trained "
+        "that far"
     )

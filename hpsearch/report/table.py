@@ -175,7 +175,7 @@ def trials_table(space: Space, constants: dict[str, Any], results: Iterable[Resu
             result.status,
             result.score,
             *(_score_error(result) for _ in repeated),
-            *(result.budget if name == TRAINED_TO else result.epochs for name in counts),
+            *(_trained_to(result) if name == TRAINED_TO else result.epochs for name in counts),
             *(result.metrics.get(name) for name in metrics),
             *(result.params.get(name) for name in space.names),
             *constants.values(),
@@ -193,6 +193,11 @@ TRAINED_TO = "trained_to"
 def _rungs(results: Iterable[Result]) -> list[str]:
     """Return the column of the epochs that trials were trained to, if they differ by rung."""
     return [TRAINED_TO] if any(result.rung is not None for result in results) else []
+
+
+def _trained_to(result: Result) -> int | None:
+    """Return the epochs of the rung that a trial reached; None where budget.time ended it before."""
+    return None if result.ended_early else result.budget
 
 
 def _counted(results: Iterable[Result], names: Collection[str]) -> list[str]:
@@ -271,7 +276,7 @@ def leaderboard(runs: Sequence[Run]) -> Table:
                 result.score,
                 *((_score_error(result),) if repeated else ()),
                 *((same[rank - 1] if rank <= len(same) else None,) if repeated else ()),
-                *((result.budget,) if rungs else ()),
+                *((_trained_to(result),) if rungs else ()),
                 *(_setting(run, result, name) for name in params),
                 *(result.metrics.get(name) for name in [*errors, *beside]),
                 *((_verdict(run, result),) if len(errors) == 2 else ()),

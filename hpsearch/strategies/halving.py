@@ -98,7 +98,7 @@ class Halving:
         ladder: _Ladder = history.once("ladder", lambda: _Ladder(self))
         if not ladder.is_before(seen, number):
             ladder = _Ladder(self)
-        goes_on = ladder.next(history, seen, number)
+        goes_on = ladder.next(history, seen, number, 1 if is_last else 0)
         if goes_on is not None or is_last:
             return goes_on
         proposer = PROPOSERS[self.propose]()
@@ -188,11 +188,12 @@ class _Ladder:
         """Tell whether nothing was read that a step may not see; as `next`."""
         return self._read <= seen and self._named <= order
 
-    def next(self, history: History, seen: int, order: int) -> Suggestion | None:
+    def next(self, history: History, seen: int, order: int, fewest: int) -> Suggestion | None:
         """Return the step that lets the best waiting trial go on, if there is one.
 
         seen: So many steps are known.
         order: The step that is asked for; all before it were dealt out.
+        fewest: So many go on from each rung at least.
         """
         for place in range(self._read, seen):
             self._take(history.result(place), history)
@@ -205,7 +206,8 @@ class _Ladder:
         for (rung, _), group in self._groups.items():
             if rung + 1 == len(self._epochs):
                 continue
-            for _, number, result in islice(group.best, group.count // self._halving.factor):
+            share = max(fewest, group.count // self._halving.factor)
+            for _, number, result in islice(group.best, share):
                 if (number, rung + 1) not in self._went_on:
                     stage = Stage(self._epochs[rung + 1], rung + 1, self._epochs[rung], number)
                     return Suggestion(result.unit, None, stage)

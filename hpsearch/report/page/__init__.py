@@ -200,6 +200,7 @@ def _summary(report: Report) -> str:
         _facts(facts)
         + (f"<h3>The best setting</h3>{_facts(setting)}" if setting else "")
         + (f"<p>{escape(ties)}</p>" if ties else "")
+        + (f"<p>{escape(report.tested)}</p>" if report.tested else "")
         + f'<p class="note">{LUCK}</p>'
     )
 
@@ -300,10 +301,11 @@ def _rounds(report: Report) -> list[Section]:
 
 
 def _rungs(report: Report) -> list[Section]:
-    table = rungs_table(report.steps, report.run.goal, report.run.metric)
+    run, rungs = report.run, report.rungs
+    table = rungs_table(report.steps, run.goal, run.metric, rungs) if rungs else None
     if table is None:
         return []
-    saved = f"<p>{escape(epochs_text(report.steps) or '')}.</p>"
+    saved = f"<p>{escape(epochs_text(report.steps, rungs[-1]) or '')}.</p>"
     return [("rungs", "Rungs", _scrolled(table) + saved)]
 
 
