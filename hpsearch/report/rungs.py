@@ -108,8 +108,8 @@ def epochs_text(results: Sequence[Result], whole: int) -> str | None:
     to_the_end = sum(result.budget == whole and not result.ended_early for result in steps)
     spent = sum(result.epochs or 0 for result in steps)
     saved = 1 - spent / (trials * whole)
+    took = f"{spent:,} epoch{'s' * (spent != 1)}"
     return (
-        f"{to_the_end} of {trials_text(trials)} went to {whole} epochs; all took {spent:,} "
-        f"epoch{'s' * (spent != 1)}, {saved:.0%} less than {trials * whole:,} for every trial trained "
-        "that far"
+        f"{to_the_end} of {trials_text(trials)} went to {whole} epochs; all took {took}, "
+        f"{saved:.0%} less than {trials * whole:,} for every trial trained that far"
     )

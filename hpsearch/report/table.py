@@ -196,7 +196,7 @@ def _rungs(results: Iterable[Result]) -> list[str]:
 
 
 def _trained_to(result: Result) -> int | None:
-    """Return the epochs of the rung that a trial reached; None where budget.time ended it before."""
+    """Return the epochs of the rung that a trial reached; None where time ended it before."""
     return None if result.ended_early else result.budget
 
 
