@@ -69,6 +69,16 @@ def goes_on(x, budget, start_epoch, trial_dir):
 
 def blind(x):
     return x
+
+def endless(x):
+    epoch = 0
+    while True:
+        epoch += 1
+        yield curve(x, epoch)
+
+def longer(x, budget):
+    for epoch in range(1, 2 * budget):
+        yield curve(x, epoch)
 """
 
 PROGRAM = """
@@ -390,6 +400,40 @@ def test_no_trial_begins_that_could_go_beyond_the_epochs(tmp_path: Path, command
     again = command("run", "e.yaml", "--name", "e1")
     assert "The run was complete already" in again.stderr
     assert without_seconds(tmp_path / "runs" / "e1" / "trials.csv") == tables[0]
+
+
+@pytest.mark.parametrize("function", ["endless", "longer", "blind"])
+def test_code_that_goes_beyond_its_epochs_takes_no_more_of_the_budget(
+    users: Any, command: Command, tmp_path: Path, function: str
+) -> None:
+    text = USERS.replace("method: halving\n", "").replace("trials: 9", "epochs: 100")
+    (tmp_path / "b.yaml").write_text(
+        text.format(objective=f'python: "user.py:{function}", epochs: 27')
+    )
+    assert command("run", "b.yaml", "-q").returncode == 0
+    results = RunFolder(tmp_path / "runs" / "b").results()
+    assert [result.epochs for result in results] == [27, 27, 27]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ("trials: 9", "trials: 2"),
+        ("min: 0, max: 1", "type: int, min: 0, max: 3"),
+        ("{min: 0, max: 1}", "0.5"),
+    ],
+)
+def test_the_best_of_few_trials_is_still_trained_to_the_end(
+    users: Any, command: Command, tmp_path: Path, changes: tuple[str, str]
+) -> None:
+    text = USERS.format(objective='python: "user.py:epochs", epochs: 27')
+    (tmp_path / "few.yaml").write_text(text.replace(*changes))
+    assert command("run", "few.yaml", "-q").returncode == 0
+    best = ranked(joined(RunFolder(tmp_path / "runs" / "few").results()), "minimize")[0]
+    assert best.budget == 27
+    said = command("report", "few", "--rungs").stderr
+    assert said.startswith("1 of ")
+    assert "went to 27 epochs" in said
 
 
 def test_patience_and_time_end_a_halving(tmp_path: Path, command: Command) -> None:

@@ -83,7 +83,7 @@ def test_jobs_and_interruptions_leave_the_table_as_it_is(
     assert command("resume", "j3", "-q").returncode == 0
     assert without_seconds(before / "j3" / "trials.csv") == tables[0]
     record.write_bytes(b"".join(record.read_bytes().splitlines(keepends=True)[:4]))
-    assert command("run", "after.yaml", "-q", "--name", "j3").returncode == 0
+    assert command("run", "after.yaml", "-q", "--name", "j3", "-w", "before").returncode == 0
     assert without_seconds(before / "j3" / "trials.csv") == tables[0]
 
 
