@@ -361,7 +361,8 @@ def test_every_shipped_config_opens_with_three_lines_and_runs(
     done = command("run", f"configs/{name}")
     assert done.returncode == 0, done.stderr
     config = load_run(RunFolder(tmp_path / "runs" / Path(name).stem))
-    assert len(rows(tmp_path / "runs" / Path(name).stem)) == config.limit
+    trials = len(rows(tmp_path / "runs" / Path(name).stem))
+    assert trials == config.limit or (config.limit is None and trials >= 10)
 
 
 def test_the_main_job_reaches_97_percent(command: Command, tmp_path: Path) -> None:
