@@ -81,9 +81,9 @@ FENCED = Space(
 )
 """A space with a condition (beta is there with kind a alone) and a constraint."""
 
-OF_MODELS = {f"{m}_{k}": Integer(Linear(1, 3), "linear") for m in "abcdefghij" for k in range(3)}
-MODEL = Choice(tuple("abcdefghij"))
-"""Ten models, each with three parameters of its own: few settings in very many dimensions."""
+OF_MODELS = {f"{m}_{k}": Integer(Linear(1, 3), "linear") for m in "abcde" for k in range(3)}
+MODEL = Choice(tuple("abcde"))
+"""Five models, each with three parameters of its own: few settings in very many dimensions."""
 
 
 def models(axes: dict[str, Axis]) -> Space:
@@ -378,7 +378,7 @@ def test_a_grid_leaves_out_what_is_excluded_and_what_is_the_same_setting() -> No
 
 
 def test_a_grid_lists_no_combination_of_what_is_not_used_together() -> None:
-    first, then = dict(list(OF_MODELS.items())[:15]), dict(list(OF_MODELS.items())[15:])
+    first, then = dict(list(OF_MODELS.items())[:8]), dict(list(OF_MODELS.items())[8:])
     orders: list[dict[str, Axis]] = [
         {"model": MODEL, **OF_MODELS},
         {**OF_MODELS, "model": MODEL},
@@ -387,9 +387,9 @@ def test_a_grid_lists_no_combination_of_what_is_not_used_together() -> None:
     for space in map(models, orders):
         grid = Grid()
         assert list(grid.problems(space, None)) == []
-        assert grid.size(space) == 10 * 3**3
+        assert grid.size(space) == 5 * 3**3
     results = searched(grid, space, 10**6)
-    assert len({repr(result.params) for result in results}) == len(results) == 10 * 3**3
+    assert len({repr(result.params) for result in results}) == len(results) == 5 * 3**3
 
 
 def test_a_grid_with_nothing_that_is_allowed_or_too_much_is_refused(
