@@ -141,6 +141,7 @@ def repeated(objective: BySeed) -> dict[str, Any]:
         "seconds_left": None,
         "start": 0,
         "until": None,
+        "in_steps": False,
     }
     return _repeated(objective, request, "loss")
 
