@@ -352,6 +352,7 @@ class _Loop:
             if order in self.done:
                 self.next += 1
                 continue
+            known = self.history.known(order)  # asked first: a result may come in at any moment
             if (trial := self.waiting) is None:
                 try:
                     trial = suggest(self.config, self.history, order)
@@ -359,14 +360,15 @@ class _Loop:
                     self.broken = error  # `run` raises it: joblib's thread has nobody to tell
                     return
             if trial is None:
-                if in_steps and limit is not None and self.history.begun(order) >= limit:
-                    self.spent = "trials" if self.history.known(order) else None
+                if known and in_steps and limit is not None and self.history.begun(order) >= limit:
+                    self.spent = "trials"
                 return
             epochs = trial.until
             if epochs is None:
                 epochs = self.config.objective.epochs(self.config.space.given(trial.params))
             self.waiting = None if self._affords(order, trial, epochs) else trial
             if self.waiting is not None:
+                self.spent = "epochs" if known else None
                 return
             self.next += 1
             if trial.note is not None:
@@ -376,17 +378,21 @@ class _Loop:
     def _affords(self, order: int, trial: Trial, epochs: int | None) -> bool:
         """Tell whether budget.epochs leaves room for a step, and keep what it may take.
 
-        While others run, their epochs count in full: it then waits for what they really took.
+        Only steps before it count, whatever an earlier command ran after it. While one of them
+        runs, its epochs count in full: it then waits for what that really took.
         """
-        if epochs is None:
+        most = self.config.budget.epochs
+        if most is None or epochs is None:
             return True
-        most, wanted = self.config.budget.epochs, self.supervisor.planned(trial, epochs)
-        if most is None or self.all_epochs + wanted <= most:
+        wanted = self.supervisor.planned(trial, epochs)
+        with self.lock:
+            later = 0
+            if self.all_epochs + wanted > most:  # seldom: else there is no need to look closer
+                later = sum(each for place, each in self.epochs.items() if place > order)
+            fits = self.all_epochs - later + wanted <= most
+        if fits:
             self._count(order, wanted)
-            return True
-        if self.history.known(order):
-            self.spent = "epochs"
-        return False
+        return fits
 
     def _count(self, order: int, epochs: int) -> None:
         with self.lock:

@@ -76,6 +76,10 @@ def endless(x):
         epoch += 1
         yield curve(x, epoch)
 
+def uneven(x):
+    for epoch in range(1, 2 + int(8 * x)):
+        yield curve(x, epoch)
+
 def longer(x, budget):
     for epoch in range(1, 2 * budget):
         yield curve(x, epoch)
@@ -434,6 +438,23 @@ def test_the_best_of_few_trials_is_still_trained_to_the_end(
     said = command("report", "few", "--rungs").stderr
     assert said.startswith("1 of ")
     assert "went to 27 epochs" in said
+
+
+def test_a_hole_in_the_record_changes_nothing_about_where_the_epochs_end(
+    users: Any, command: Command, tmp_path: Path
+) -> None:
+    objective = 'python: "user.py:uneven", epochs: 9'
+    text = USERS.replace("method: halving\n", "").replace("trials: 9", "epochs: 40")
+    (tmp_path / "hole.yaml").write_text(text.format(objective=objective))
+    assert command("run", "hole.yaml", "-q").returncode == 0
+    folder = tmp_path / "runs" / "hole"
+    expected = without_seconds(folder / "trials.csv")
+    lines = (folder / "trials.jsonl").read_bytes().splitlines(keepends=True)
+    assert len(lines) > 6
+    for hole in (0, 3, len(lines) - 2):
+        (folder / "trials.jsonl").write_bytes(b"".join([*lines[:hole], *lines[hole + 1 :]]))
+        assert command("run", "hole.yaml", "-q", "-j", 3).returncode == 0
+        assert without_seconds(folder / "trials.csv") == expected
 
 
 def test_patience_and_time_end_a_halving(tmp_path: Path, command: Command) -> None:
