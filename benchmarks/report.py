@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hpsearch.config import load_config
+from hpsearch.config import Config, load_config
 from hpsearch.provenance import describe, session
 from hpsearch.store import CONFIG, RECORD, RunFolder, encode
 from hpsearch.trial import Result
@@ -56,8 +56,8 @@ def make_run(runs: Path, name: str, trials: int) -> RunFolder:
     return folder
 
 
-def _result(config: object, number: int, rng: np.random.Generator) -> Result:
-    space = config.space  # type: ignore[attr-defined]
+def _result(config: Config, number: int, rng: np.random.Generator) -> Result:
+    space = config.space
     unit = space.draw(rng)
     params = space.params(unit)
     diverged = params["learning_rate"] > 3 and rng.random() < 0.5
@@ -78,7 +78,7 @@ def _result(config: object, number: int, rng: np.random.Generator) -> Result:
         "diverged" if diverged else "complete",
         params,
         unit,
-        config.training_seed(number),  # type: ignore[attr-defined]
+        config.training_seed(number),
         EPOCHS,
         None if diverged else curve["dev_error"][-1],
         {name: values[-1] for name, values in curve.items()},

@@ -101,7 +101,7 @@ class Model:
             },
             "about": dict(self.about),
         }
-        arrays = {
+        arrays: dict[str, Any] = {
             "parameters": self.parameters,
             "averages": self.averages,
             "mean": encoding.inputs.mean,
@@ -110,7 +110,7 @@ class Model:
             **({} if encoding.fill is None else {"fill": encoding.fill}),
         }
         file = io.BytesIO()
-        np.savez(file, **arrays, about=np.array(json.dumps(rest)))  # type: ignore[arg-type]
+        np.savez(file, **arrays, about=np.array(json.dumps(rest)))
         return file.getvalue()
 
 

@@ -11,10 +11,10 @@ import pytest
 
 from conftest import TINY
 from honest_helpers import call, done, moved, refused
-from hpsearch.data import prepare_final
+from hpsearch.data import DataSource, prepare_final
 from hpsearch.evaluate import figures_table
 from hpsearch.model import load_model
-from hpsearch.objectives.mlp import load_split
+from hpsearch.objectives.mlp import MLP, load_split
 from hpsearch.runs import best_of, load_run
 from hpsearch.seeds import stream
 from hpsearch.store import RunFolder
@@ -79,10 +79,17 @@ def test_the_setting_that_is_trained_again_comes_to_the_trials_score_bit_for_bit
     assert found["trained_on"] == "train"
 
 
+def source_of(run: RunFolder) -> DataSource:
+    """The data of a run of the built-in trainer."""
+    objective = load_run(run).objective
+    assert isinstance(objective, MLP)
+    return objective.data
+
+
 def test_what_is_said_of_the_test_set_is_what_the_model_does_on_it(here: Path) -> None:
     found = evaluated(here, "tiny")
     run = RunFolder(here / "runs" / "tiny")
-    (split,) = load_split(load_run(run).objective.data)  # type: ignore[attr-defined]
+    (split,) = load_split(source_of(run))
     model = load_model(run.path / "model.npz")
     answers = model.predict(split.test.x).argmax(axis=1)
     wrong = int((answers != split.test.y).sum())
@@ -114,8 +121,7 @@ def test_with_dev_among_the_training_data_there_are_more_examples_and_no_dev_fig
     here: Path,
 ) -> None:
     found = evaluated(here, "stopping", "--include-dev")
-    objective = load_run(RunFolder(here / "runs" / "stopping")).objective
-    (split,) = load_split(objective.data)  # type: ignore[attr-defined]
+    (split,) = load_split(source_of(RunFolder(here / "runs" / "stopping")))
     assert found["examples"]["train"] == len(split.train.y) + len(split.dev.y)
     assert found["examples"]["test"] == len(split.test.y)
     assert (found["dev"], found["trained_on"]) == ({}, "train + dev")
@@ -125,7 +131,7 @@ def test_with_dev_among_the_training_data_there_are_more_examples_and_no_dev_fig
 
 
 def test_train_and_dev_are_normalised_as_one_and_test_stays_the_same_examples(here: Path) -> None:
-    source = load_run(RunFolder(here / "runs" / "tiny")).objective.data  # type: ignore[attr-defined]
+    source = source_of(RunFolder(here / "runs" / "tiny"))
     (plain,) = load_split(source)
     same, encoding = prepare_final(source, stream, include_dev=False)
     joined, _ = prepare_final(source, stream, include_dev=True)

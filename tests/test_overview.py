@@ -61,6 +61,11 @@ def change(folder: RunFolder, **fields: Any) -> None:
     folder.write_provenance(provenance)
 
 
+def best_score(run: RunFolder) -> float:
+    """The lowest score of a run."""
+    return min(each.score for each in run.results() if each.score is not None)
+
+
 def test_every_run_is_listed_with_its_state(here: Path) -> None:
     cut = here / "runs" / "other" / "trials.jsonl"
     cut.write_bytes(b"".join(cut.read_bytes().splitlines(keepends=True)[:2]))
@@ -76,7 +81,7 @@ def test_every_run_is_listed_with_its_state(here: Path) -> None:
     }
     assert (found["other"]["trials"], found["other"]["parent"]) == (2, "tiny")
     assert found["tiny-retest"]["retest"] is True
-    best = min(each.score for each in RunFolder(here / "runs" / "tiny").results())  # type: ignore[type-var]
+    best = best_score(RunFolder(here / "runs" / "tiny"))
     assert found["tiny"]["best"] == best
     assert found["broken"]["best"] is None
 
@@ -165,10 +170,7 @@ def test_two_runs_are_compared_by_what_differs_and_what_that_gained(made: Path) 
         {"key": "objective.epochs", "values": ["2", "3"]},
         {"key": "budget.trials", "values": ["6", "4"]},
     ]
-    bests = [
-        min(each.score for each in RunFolder(made / "runs" / name).results())  # type: ignore[type-var]
-        for name in ("tiny", "other")
-    ]
+    bests = [best_score(RunFolder(made / "runs" / name)) for name in ("tiny", "other")]
     assert found["gain"]["best"] == bests[0] - bests[1]
     assert "luck is part of it" in found["gain"]["text"]
     shown = done(made, "compare", "tiny", "other").stdout
