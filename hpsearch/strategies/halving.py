@@ -25,16 +25,9 @@ if TYPE_CHECKING:
     from hpsearch.history import History
     from hpsearch.space import Point, Space
 
-PROPOSERS: dict[str, type[Proposer]] = {
-    "sobol": Sobol,
-    "random": Random,
-    "zoom": Zoom,
-    "bayes": Bayes,
-}
-"""What may name the settings of new trials."""
-
-BLIND = ("sobol", "random")
-"""Those that look at no result."""
+BLIND: dict[str, type[Random] | type[Sobol]] = {"sobol": Sobol, "random": Random}
+LEARNERS: dict[str, type[Proposer]] = {"zoom": Zoom, "bayes": Bayes}
+"""What may name the settings of new trials: those that look at no result, and the others."""
 
 FIRST_RUNG = 9
 """The first rung is at a ninth of the full training: learning curves cross, and stopping much
@@ -64,7 +57,7 @@ class Halving:
 
     __pydantic_config__ = STRICT
 
-    propose: Annotated[str, OneOf(PROPOSERS)] = doc(
+    propose: Annotated[str, OneOf((*BLIND, *LEARNERS))] = doc(
         "the method that names the setting of a new trial", default="sobol"
     )
     min: Annotated[int, Ge(1)] | None = doc(
@@ -101,11 +94,12 @@ class Halving:
         goes_on = ladder.next(history, seen, number, 1 if is_last else 0)
         if goes_on is not None or is_last:
             return goes_on
-        proposer = PROPOSERS[self.propose]()
-        known, pending = (
-            ([], []) if self.propose in BLIND else ladder.comparable(history, space, number)
-        )
-        proposal = proposer.propose(space, history, trial, rng, known, pending)
+        if self.propose in BLIND:
+            proposal = BLIND[self.propose]().suggest(space, history, trial, rng)
+        else:
+            known, pending = ladder.comparable(history, space, number)
+            learner = LEARNERS[self.propose]()
+            proposal = learner.propose(space, history, trial, rng, known, pending)
         rung = self.begins_at(trial)
         return proposal._replace(stage=Stage(self.rungs()[rung], rung))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from hpsearch.history import History
-    from hpsearch.space import Point, Space
-    from hpsearch.trial import Result
+    from hpsearch.space import Space
 
 
 @dataclass(frozen=True)
@@ -33,18 +32,6 @@ class Random:
     ) -> Suggestion:
         """Draw one point."""
         return Suggestion(fresh(space, history, number, rng))
-
-    def propose(
-        self,
-        space: Space,
-        history: History,
-        number: int,
-        rng: np.random.Generator,
-        known: Sequence[Result],
-        pending: Sequence[Point],
-    ) -> Suggestion:
-        """Suggest: no result matters."""
-        return self.suggest(space, history, number, rng)
 
     def size(self, space: Space) -> None:
         """Go on for ever."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from hpsearch.history import History
     from hpsearch.space import Point, Space
-    from hpsearch.trial import Result
 
 MOST_AXES = 21_201
 """Direction numbers are known up to this dimension."""
@@ -42,18 +41,6 @@ class Sobol:
     ) -> Suggestion:
         """Return the next point of the sequence whose setting is allowed and new."""
         return Suggestion(sobol_point(space, history, number, rng))
-
-    def propose(
-        self,
-        space: Space,
-        history: History,
-        number: int,
-        rng: np.random.Generator,
-        known: Sequence[Result],
-        pending: Sequence[Point],
-    ) -> Suggestion:
-        """Suggest: no result matters."""
-        return self.suggest(space, history, number, rng)
 
     def size(self, space: Space) -> None:
         """Go on for ever."""
