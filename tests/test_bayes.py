@@ -305,7 +305,7 @@ def test_which_parameters_are_there_is_told_of_many_points_as_of_one() -> None:
 
 @pytest.mark.parametrize(
     "strategy",
-    [Bayes(), Bayes(lag=1), Zoom(), Zoom(lag=1, top=3, start="random"), Sobol()],
+    [Bayes(), Bayes(lag=1), Zoom(), Zoom(lag=1, top=3, start="random")],
     ids=repr,
 )
 @pytest.mark.parametrize("space", [SPACE, FENCED], ids=["all", "fenced"])
