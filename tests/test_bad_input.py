@@ -227,6 +227,12 @@ BAD = [
     more("method: {}", 1, "method", "method needs the key 'name'", "Example: method: random"),
     more("method: {name: random, speed: 3}", 24, "speed", "unknown key 'speed' in method"),
     more("method:", 1, "method", "method must be a name or a mapping", "found nothing"),
+    more(
+        "method: {name: halving, propose: {name: bayes}}",
+        34,
+        "{name: bayes}",
+        "method.propose must be one of sobol, random, zoom, bayes, found a mapping",
+    ),
     more("method: [random]", 9, "[random]", "found the list [random]"),
     more("metric: dev_eror", 9, "dev_eror", "metric.name must be one of", "mean 'dev_error'?"),
     more("metric: {goal: maximise}", 16, "maximise", "minimize, maximize", "mean 'maximize'?"),

@@ -551,6 +551,18 @@ def test_regression_is_in_the_identity_and_reaches_the_worker(load: Any) -> None
         (["l2: 0.1"], "", "", "nothing varies"),
         (
             ["l2: {min: 1, max: 2}"],
+            "method: bayes\nbudget: {patience: 4}",
+            "",
+            "budget.patience is 4 and method.lag 4: a trial sees no result of the 3 before it",
+        ),
+        (
+            ["l2: {min: 1, max: 2}"],
+            "method: halving\nbudget: {patience: 5}",
+            "",
+            "budget.patience is 5 and method.lag 8: a step sees no result of the 7 before it",
+        ),
+        (
+            ["l2: {min: 1, max: 2}"],
             "metric: {name: dev_error, goal: maximize}",
             "",
             "the goal is to maximize dev_error: is that what you want?",
@@ -576,6 +588,8 @@ def test_what_is_probably_not_meant_is_said(
         (["layers: {type: int, min: 1, max: 3}"], "budget: {trials: 3}"),
         (["layers: {type: int, min: 1, max: 3}"], "budget: {time: 5m}"),
         ([], "budget: {trials: 1}"),
+        (["l2: {min: 1, max: 2}"], "method: bayes\nbudget: {patience: 5}"),
+        (["l2: {min: 1, max: 2}"], "method: sobol\nbudget: {patience: 2}"),
         (["l2: {min: 1, max: 2}"], "metric: {name: dev_accuracy, goal: maximize}"),
     ],
 )

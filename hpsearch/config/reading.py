@@ -321,9 +321,10 @@ class Sections:
         if is_dataclass(hint_type):
             return self.read(hint_type, place)  # type: ignore[arg-type]
         value = self.at(place) if value is ... else value
-        inner = next((each for each in get_args(hint_type) if is_dataclass(each)), None)
+        parts = (each for each in get_args(hint_type) if isinstance(each, type))
+        inner = next((each for each in parts if is_dataclass(each)), None)
         if inner is not None and isinstance(value, Mapping):
-            return self.read(inner, place)  # type: ignore[arg-type]
+            return self.read(inner, place)
         adapter = _adapter(cls, name)
         try:
             return adapter.validate_python(frozen(value))

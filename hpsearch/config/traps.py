@@ -38,6 +38,17 @@ def traps(config: Config) -> Iterator[tuple[str, str]]:
                 f"{config.budget.trials:,} trials: the rest will not be tried"
             ),
         )
+    at_once, patience = config.strategy.at_once(), config.budget.patience
+    if at_once and patience and patience <= at_once[1]:
+        step = "step" if config.in_steps else "trial"
+        yield (
+            "",
+            (
+                f"budget.patience is {patience} and method.{at_once[0]} {at_once[1]}: a {step} sees "
+                f"no result of the {at_once[1] - 1} before it, so the search may well end before "
+                "what is good was followed"
+            ),
+        )
     if not config.space.axes and trials != 1:
         yield "", "nothing varies: the trials differ in their seed only"
     if config.goal != config.objective.METRICS.get(config.metric_name, config.goal):
