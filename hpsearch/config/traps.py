@@ -44,8 +44,8 @@ def traps(config: Config) -> Iterator[tuple[str, str]]:
         yield (
             "",
             (
-                f"budget.patience is {patience} and method.{at_once[0]} {at_once[1]}: a {step} sees "
-                f"no result of the {at_once[1] - 1} before it, so the search may well end before "
+                f"budget.patience is {patience} and method.{at_once[0]} {at_once[1]}: a {step} "
+                f"sees no result of the {at_once[1] - 1} before it, so the search may well end before "
                 "what is good was followed"
             ),
         )
