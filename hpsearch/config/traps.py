@@ -45,8 +45,8 @@ def traps(config: Config) -> Iterator[tuple[str, str]]:
             "",
             (
                 f"budget.patience is {patience} and method.{at_once[0]} {at_once[1]}: a {step} "
-                f"sees no result of the {at_once[1] - 1} before it, so the search may well end before "
-                "what is good was followed"
+                f"sees no result of the {at_once[1] - 1} before it, so the search may well end "
+                "before what is good was followed"
             ),
         )
     if not config.space.axes and trials != 1:
