@@ -3,6 +3,7 @@
     python benchmarks/strategies.py                   everything
     python benchmarks/strategies.py functions time    some parts: functions, digits, epochs, time
     python benchmarks/strategies.py --seeds 5         fewer searches with each strategy
+    python benchmarks/strategies.py --only bayes,TPE  those whose name has one of these words
     python benchmarks/strategies.py --quick           2 searches, and TPE the only one of Optuna's
 
 Regret: the value of the setting that a search has seen as its best, free of noise, less the best
@@ -126,6 +127,14 @@ def distribution(axis: Axis) -> Any:
     return optuna.distributions.FloatDistribution(0, 1)
 
 
+ONLY: list[str] = []
+"""Words of which a contender's name must have one; all take part where there is none."""
+
+
+def chosen(who: str) -> bool:
+    return not ONLY or any(word in who for word in ONLY)
+
+
 def contenders(quick: bool) -> dict[str, Callable[[Space, int], Search]]:
     strategies = {
         "random": STRATEGIES["random"](),
@@ -153,19 +162,19 @@ def contenders(quick: bool) -> dict[str, Callable[[Space, int], Search]]:
             for name, sampler in samplers.items()
             if not quick or name == "Optuna TPE"
         }
-    return found
+    return {name: begin for name, begin in found.items() if chosen(name)}
 
 
 def seeds_of(who: str, seeds: int) -> range:
-    """Optuna's Gaussian process takes seconds for a suggestion: fewer searches with it."""
-    return range(min(seeds, 3) if who == GP else seeds)
+    """Optuna's Gaussian process takes half a second for a suggestion: fewer searches with it."""
+    return range(min(seeds, 10) if who == GP else seeds)
 
 
-def searched(search: Search, score: Callable[[Params], float]) -> list[Params]:
-    """Run a search and return its best setting after each number of TRIALS."""
+def searched(who: str, search: Search, score: Callable[[Params], float]) -> list[Params]:
+    """Run a search and return its best setting after each number of TRIALS; GP has fewer."""
     best: Params = {}
     lowest, found = np.inf, []
-    for count in range(1, max(TRIALS) + 1):
+    for count in range(1, (TRIALS[1] if who == GP else max(TRIALS)) + 1):
         params = search.ask()
         value = score(params)
         search.tell(value)
@@ -252,7 +261,9 @@ def functions(seeds: int, quick: bool) -> None:
         typical = median(float(function.of(draw)) for draw in draws)
         scale = typical - function.minimum
         for who, begin in contenders(quick).items():
-            runs = [searched(begin(space, seed), function.score) for seed in seeds_of(who, seeds)]
+            runs = [
+                searched(who, begin(space, seed), function.score) for seed in seeds_of(who, seeds)
+            ]
             at = [
                 mean((function.score(best) - function.minimum) / scale for best in bests)
                 for bests in zip(*runs, strict=True)
@@ -316,7 +327,9 @@ def digits(seeds: int, quick: bool) -> None:
     for who, begin in contenders(quick).items():
         for seed in seeds_of(who, seeds):
             noise = np.random.default_rng((seed, 1))
-            bests = searched(begin(space, seed), lambda params, rng=noise: dev_error(params, rng))
+            bests = searched(
+                who, begin(space, seed), lambda params, rng=noise: dev_error(params, rng)
+            )
             values.setdefault(who, []).append([noise_free(best) for best in bests])
     minimum = min(known.values())
     regrets = {
@@ -490,6 +503,7 @@ def epochs(seeds: int, quick: bool) -> None:
     values = {
         who: [[curves.noise_free(best) for best in run(seed)] for seed in range(seeds)]
         for who, run in found.items()
+        if chosen(who)
     }
     minimum = min(curves.known.values())
     regrets = {
@@ -548,11 +562,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--seeds", type=int, help="searches with each strategy; 20 by default")
+    parser.add_argument("--only", help="contenders whose name has one of these words: bayes,TPE")
     parser.add_argument("--quick", action="store_true", help="2 seeds, and of Optuna only TPE")
     given = parser.parse_args()
     for part in given.parts:
         if part not in PARTS:
             parser.error(f"no part {part!r}; there are {', '.join(PARTS)}")
+    ONLY.extend(given.only.split(",") if given.only else [])
     seeds = given.seeds or (2 if given.quick else 20)
     peer = "without Optuna" if optuna is None else f"Optuna {optuna.__version__}"
     print(f"NumPy {np.__version__}, {peer}; {seeds} seeds\n")
