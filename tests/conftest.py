@@ -9,13 +9,15 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's two threads would 
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from hypothesis import HealthCheck, settings
+
+from forked import Forks
 
 for inherited in ("COLUMNS", "LINES"):  # what readline tells a process about its parent's terminal
     os.environ.pop(inherited, None)
@@ -25,6 +27,8 @@ settings.register_profile("any load", deadline=None, suppress_health_check=[Heal
 settings.load_profile("any load")
 
 ROOT = Path(__file__).parent.parent
+
+STRICT = {"PYTHONWARNINGS": "error"}
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -45,19 +49,33 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return 0 if single else min(os.cpu_count() or 1, 4)
 
 
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks | None]:
+    """What starts commands at once; None on a system where forking is not safe."""
+    if not sys.platform.startswith("linux"):
+        yield None
+        return
+    started = Forks({**os.environ, **STRICT})
+    yield started
+    started.end()
+
+
 @pytest.fixture
-def command(tmp_path: Path) -> Command:
+def command(tmp_path: Path, forks: Forks | None) -> Command:
     """Run the real command in an empty folder: command("run", "tiny.yaml", ...)."""
     (tmp_path / "tiny.yaml").write_text(TINY)
 
-    def run(*arguments: object, **keywords: object) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: object, **keywords: str) -> subprocess.CompletedProcess[str]:
+        words, environment = list(map(str, arguments)), {**os.environ, **STRICT, **keywords}
+        if forks is not None and forks.fits(environment):
+            return forks.run(words, tmp_path, 600)
         return subprocess.run(
-            [sys.executable, "-m", "hpsearch", *map(str, arguments)],
+            [sys.executable, "-m", "hpsearch", *words],
             cwd=tmp_path,
             capture_output=True,
             text=True,
             timeout=600,
-            env={**os.environ, "PYTHONWARNINGS": "error", **keywords},  # type: ignore[dict-item]
+            env=environment,
         )
 
     return run
