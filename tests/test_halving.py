@@ -365,13 +365,15 @@ def test_a_program_that_prints_each_epoch_is_ended_at_each_rung(users: Any) -> N
         assert len(result.curve["loss"]) == result.budget
 
 
-def test_a_function_that_cannot_be_ended_early_is_a_mistake(users: Any, command: Command) -> None:
+def test_a_function_that_cannot_be_ended_early_is_a_mistake(
+    users: Any, command: Command, tmp_path: Path
+) -> None:
     with pytest.raises(AssertionError, match="neither takes a 'budget' nor yields"):
         users('python: "user.py:blind"')
     done = command("run", "u.yaml")
     assert done.returncode == 2
     assert "u.yaml:2" in done.stderr
-    assert not (Path(done.args[0]).parent / "runs").exists()
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_program_that_reports_once_fails_and_is_told_why(
