@@ -14,7 +14,7 @@ from hpsearch.report.table import Run
 from hpsearch.scales import Integer, Real
 from hpsearch.space import Axis as SpaceAxis
 from hpsearch.space import Choice
-from hpsearch.trial import Result, ranked
+from hpsearch.trial import Result, none_complete_text, ranked
 
 T = TypeVar("T")
 
@@ -29,6 +29,9 @@ ROLES = {
     "grid": "",
 }
 """What a colour means, and its words in a legend."""
+
+NONE_COMPLETE = "no trial is complete"
+"""Why a picture of scores is missing."""
 
 MOST_TRIALS = 600
 """A picture with a point for each trial draws at most so many."""
@@ -172,6 +175,11 @@ class Report:
         return sorted((each for each in self.run.results if each.score is None), key=_number)
 
     @cached_property
+    def none_complete(self) -> str | None:
+        """Says that no trial has a score, and why; None where one has."""
+        return none_complete_text(self.run.name, self.run.results)
+
+    @cached_property
     def roles(self) -> dict[int, str]:
         """Each trial's role, by how it ranks."""
         count = len(self.ranked)
@@ -201,6 +209,8 @@ class Report:
     @cached_property
     def importance(self) -> Importance | str:
         """How much each parameter matters, most first; or why that cannot be told."""
+        if not self.ranked:
+            return NONE_COMPLETE
         return importance(self.places, self.run.results, self.run.goal)
 
     @property
