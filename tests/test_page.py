@@ -284,12 +284,15 @@ def test_a_run_with_only_failures_has_a_page_that_says_so(
 ) -> None:
     made(runs, [plain(i, None, message=f"out of luck {i // 2}") for i in range(4)])
     page = page_of(command("a", "--html"), runs / "a" / "report.html")
-    assert "No trial has a score: 4 failed." in page.text
+    assert (
+        "No trial of the run a is complete (4 failed); trial 0 failed: out of luck 0." in page.text
+    )
     assert "out of luck 0" in page.text
     assert "2, 3" in page.text
     assert page.data["pictures"].keys() == {"curves", "projection"}
-    why = "the run a has no picture 'scatter': no trial has a score"
-    fails(command("a", "--plot", "scatter", "-o", "x.png"), why)
+    for name in ("scatter", "errors", "importance", "parallel", "progress"):
+        why = f"the run a has no picture '{name}': no trial is complete"
+        fails(command("a", "--plot", name, "-o", "x.png"), why)
     assert not Path("x.png").exists()
 
 
@@ -329,6 +332,7 @@ def test_an_empty_run_is_a_sentence(runs: Path, command: Callable[..., Invocatio
     made(runs, [])
     fails(command("a", "--html"), "the run a has no finished trial yet")
     fails(command("a", "--plot", "curves", "-o", "x.png"), "the run a has no finished trial yet")
+    fails(command("a", "--watch"), "the run a has no finished trial yet")
 
 
 def test_what_is_no_run_is_a_sentence(runs: Path, command: Callable[..., Invocation]) -> None:

@@ -335,12 +335,10 @@ def test_a_run_still_without_trials_says_so(
     make_run: Maker, report: Callable[..., Invocation]
 ) -> None:
     make_run("a", [])
-    outcome = report()
-    assert outcome.exit_code == 0
-    assert outcome.stdout == "no finished trial yet\n"
-    assert rows_of(report("-f", "json")) == []
-    for name in FORMATS:
-        assert report("-f", name).exit_code == 0
+    for arguments in ([], ["--json"], *(["-f", name] for name in FORMATS)):
+        fails(report(*arguments), 2, "the run a has no finished trial yet")
+    make_run("b", [result(0, 0.5)])
+    fails(report("b", "a"), 2, "the run a has no finished trial yet")
 
 
 def test_runs_with_different_metrics_have_no_common_ranking(

@@ -35,6 +35,11 @@ def share_text(value: Any) -> str:
     return f"{value:.0e}"
 
 
+def is_share(name: str) -> bool:
+    """Tell whether a metric of that name is a share, of the examples say."""
+    return name.endswith(("_error", "_accuracy")) or name in ("error", "accuracy")
+
+
 def measure_text(name: str) -> Text:
     """Return how a metric of that name is written for a person."""
     return share_text if name.endswith(("_error", "_accuracy")) else number_text

@@ -19,7 +19,7 @@ from hpsearch.report.rungs import epochs_text, rungs_table
 from hpsearch.report.table import LUCK, Column, Table, leaderboard, measure_text
 from hpsearch.report.ties import ties_text
 from hpsearch.space import option_text
-from hpsearch.trial import Result, trials_text
+from hpsearch.trial import Result, sentence, statuses_text, trials_text
 
 MOST_FAILURES = 50
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
@@ -29,13 +29,10 @@ POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inli
 def report_page(report: Report) -> str:
     """Return the HTML page that tells all about a run.
 
+    report: Of a run with a finished trial.
     Raises:
-        UserError: the run has no finished trial, or plotly is not installed.
+        UserError: plotly is not installed.
     """
-    if not report.run.results:
-        raise UserError(
-            f"the run {report.run.name} has no finished trial yet, so there is nothing to report"
-        )
     pictures = {name: draw(report) for name, draw in PICTURES.items()}
     drawn = [each for each in pictures.values() if each.panels]
     table = leaderboard([report.run])
@@ -182,9 +179,8 @@ def _summary(report: Report) -> str:
         ("ranked by", f"{run.metric}, to {run.goal}"),
         ("state", report.ended),
     ]
-    if not report.ranked:
-        lost = _counted(report.lost)
-        words = f"No trial has a score: {lost}. What failed, and why, is told below."
+    if report.none_complete:
+        words = sentence(f"{report.none_complete}. What failed, and why, is told below")
         return f'<p class="verdict bad">{escape(words)}</p>{_facts(facts)}'
     best = report.ranked[0]
     score = measure_text(run.metric)(best.score)
@@ -193,7 +189,7 @@ def _summary(report: Report) -> str:
     if verdict is not None:
         facts.append(("diagnosis of the best", f"{verdict.verdict}; remedy: {verdict.remedy}"))
     if report.lost:
-        facts.append(("without a score", _counted(report.lost)))
+        facts.append(("without a score", statuses_text(report.lost)))
     setting = [(name, run.space.axes[name].text(value)) for name, value in best.params.items()]
     ties = ties_text(leaderboard([run]))
     return (
@@ -208,10 +204,6 @@ def _summary(report: Report) -> str:
 def _facts(pairs: Iterable[tuple[str, str]]) -> str:
     items = "".join(f"<div><dt>{escape(a)}</dt><dd>{escape(b)}</dd></div>" for a, b in pairs)
     return f"<dl>{items}</dl>"
-
-
-def _counted(results: Iterable[Result]) -> str:
-    return ", ".join(f"{n} {name}" for name, n in Counter(e.status for e in results).most_common())
 
 
 def _leaderboard(table: Table) -> str:
