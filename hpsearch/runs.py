@@ -478,6 +478,10 @@ IMPORTANCE = (
     "one parameter alone changes, on average over the whole space; the length scale tells over how "
     "much of its range the score stays alike."
 )
+OTHER_IMPORTANCE = (
+    "The page (report --html) measures something else: how much worse a random forest predicts the "
+    "rank of a trial once the values of a parameter are shuffled."
+)
 EXPECTED = (
     "What is expected where one parameter has this value and the others are as in the best five "
     "settings; low and high are one standard deviation away."

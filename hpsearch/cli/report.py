@@ -159,7 +159,7 @@ def report(
         _show_rungs(folders, name, None if everything else top or 10)
         return
     if importance:
-        _show_importance(folders, name)
+        _show_importance(folders, name, quiet=quiet)
         return
     # All is read before anything is shown: what cannot be read is one sentence and no table.
     shown, ends = zip(*map(_read, folders), strict=True)
@@ -240,7 +240,7 @@ def _show_rungs(folders: list[RunFolder], name: str, limit: int | None) -> None:
     click.echo(f"{epochs_text(results, levels[-1])}.", err=True)
 
 
-def _show_importance(folders: list[RunFolder], name: str) -> None:
+def _show_importance(folders: list[RunFolder], name: str, *, quiet: bool) -> None:
     from hpsearch.errors import UserError
     from hpsearch.report import (
         FORMATS,
@@ -250,7 +250,14 @@ def _show_importance(folders: list[RunFolder], name: str) -> None:
         importance_table,
     )
     from hpsearch.report.formats import plain_text
-    from hpsearch.runs import comparable, counted, load_run
+    from hpsearch.runs import (
+        EXPECTED,
+        IMPORTANCE,
+        OTHER_IMPORTANCE,
+        comparable,
+        counted,
+        load_run,
+    )
 
     if len(folders) > 1:
         raise UserError("--importance is about the parameters of one run: name one")
@@ -269,6 +276,9 @@ def _show_importance(folders: list[RunFolder], name: str) -> None:
     click.echo(plain_text(importance_table(found), width))
     click.echo()
     click.echo(plain_text(expected_table(config.space, found, config.metric_name), width))
+    if not quiet:
+        for text in (IMPORTANCE, EXPECTED, OTHER_IMPORTANCE):
+            show_text(text, err=True)
 
 
 def _show_lineage(folders: list[RunFolder], name: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from hpsearch.report.permutation import Importance, importance
-from hpsearch.report.table import Run
+from hpsearch.report.table import Run, printable
 from hpsearch.scales import Integer, Real
 from hpsearch.space import Axis as SpaceAxis
 from hpsearch.space import Choice
@@ -207,6 +207,15 @@ class Report:
         return found
 
     @cached_property
+    def tried(self) -> dict[str, int]:
+        """How many different values of each parameter were tried."""
+        results = self.run.results
+        return {
+            name: len({repr(each.params[name]) for each in results if name in each.params})
+            for name in self.run.space.axes
+        }
+
+    @cached_property
     def importance(self) -> Importance | str:
         """How much each parameter matters, most first; or why that cannot be told."""
         if not self.ranked:
@@ -283,10 +292,24 @@ def parameter_axis(name: str, axis: SpaceAxis, *, absent: bool = False) -> Axis:
 
     absent: Whether to leave room for trials that do not have it.
     """
-    ticks = [(round(axis.to_unit(each), 4), axis.text(each)) for each in _ticks(axis)]
+    values = _ticks(axis)
+    texts = _told_apart([printable(axis.text(each)) for each in values], Axis.letters)
+    places = [round(axis.to_unit(each), 4) for each in values]
+    ticks = list(zip(places, texts, strict=True))
     if absent:
         ticks.insert(0, (ABSENT, "not there"))
     return Axis(name, 1.4 * ABSENT if absent else -0.04, 1.04, tuple(ticks))
+
+
+def _told_apart(texts: list[str], letters: int) -> list[str]:
+    """Cut long texts in their middle, where they would look alike when cut at the end."""
+    if len({text[: letters - 1] for text in texts}) == len(set(texts)):
+        return texts
+    head = letters // 2
+    tail = letters - 1 - head
+    return [
+        text if len(text) <= letters else f"{text[:head]}\u2026{text[-tail:]}" for text in texts
+    ]
 
 
 def _ticks(axis: SpaceAxis) -> Sequence[Any]:

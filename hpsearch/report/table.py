@@ -114,7 +114,7 @@ class Table:
         """Return the cells as a person reads them."""
         return [
             [
-                "-" if cell is None else _printable(column.text(cell))
+                "-" if cell is None else printable(column.text(cell))
                 for column, cell in zip(self.columns, row, strict=True)
             ]
             for row in self.rows
@@ -132,7 +132,7 @@ def _cut(cell: Any, limit: int) -> Any:
     return f"{cell[: limit - 3]}..."
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Show control characters, which could break a line or steer a terminal, as escapes."""
     if text.isprintable():
         return text
@@ -253,7 +253,7 @@ def leaderboard(runs: Sequence[Run]) -> Table:
         Column("trial"),
         Column("score", score_text),
         *((Column("score_error", _error_of(score_text), title="±"),) if repeated else ()),
-        *((Column("tied", option_text, on_terminal=False),) if repeated else ()),
+        *((Column("tied", _tied_text, on_terminal=False),) if repeated else ()),
         *((Column(TRAINED_TO, title="epochs"),) if rungs else ()),
         *(Column(name, text, spare=1) for name, text in params.items()),
         *(Column(name, share_text, spare=5 if name == first.metric else 3) for name in errors),
@@ -290,6 +290,10 @@ def leaderboard(runs: Sequence[Run]) -> Table:
             )
         )
     return Table(columns, tuple(rows))
+
+
+def _tied_text(value: bool) -> str:
+    return "with the best" if value else "no"
 
 
 def _score_error(result: Result) -> float | None:

@@ -26,6 +26,8 @@ TITLE = "Learning curves"
 MOST_CURVES = 200
 MOST_EPOCHS = 60
 MOST_METRICS = 8
+FEW_EPOCHS = 10
+"""Of so many epochs each has a tick; else there would be halves of one."""
 
 
 def curves(report: Report) -> Picture:
@@ -97,7 +99,8 @@ def _panel(report: Report, shown: Sequence[Result], name: str) -> Panel | None:
     best = [mark for mark in marks if mark.role == "best"]
     marks = [*(mark for mark in marks if mark.role != "best"), *best]
     y, note = score_axis(name, values)
-    return Panel(name, Axis("epoch", 0.5, last + 0.5), y, tuple(marks), note)
+    few = tuple((float(i), str(i)) for i in range(1, last + 1)) if last <= FEW_EPOCHS else None
+    return Panel(name, Axis("epoch", 0.5, last + 0.5, few), y, tuple(marks), note)
 
 
 def _line(result: Result, name: str) -> Line | None:
