@@ -296,6 +296,31 @@ def test_a_run_with_only_failures_has_a_page_that_says_so(
     assert not Path("x.png").exists()
 
 
+def test_failures_that_differ_in_a_number_a_path_or_a_time_are_one_kind(
+    runs: Path, command: Callable[..., Invocation]
+) -> None:
+    messages = [
+        f"could not read {place} at 12:0{i}:11, row {7 * i}\n  bad(x)\n  {'^' * (i + 3)}"
+        for i, place in enumerate(("/data/a/part-3.csv", "/other/part.csv", "C:\\x\\y.csv"))
+    ]
+    lost = [plain(i, None, message=each) for i, each in enumerate([*messages, "another"])]
+    made(runs, [*lost, plain(4, 0.1)])
+    page = page_of(command("a", "--html"), runs / "a" / "report.html")
+    failed = page.text[page.text.rindex("What failed, and why") : page.text.rindex("Provenance")]
+    assert "could not read /data/a/part-3.csv at 12:00:11, row 0\n  bad(x)" in failed
+    assert "the others differ in a number, a path or a time30, 1, 2" in failed
+    assert "/other/part.csv" not in failed
+    assert "^" not in failed
+    assert "failedanother13" in failed
+
+
+def test_ties_are_told_in_words(runs: Path, command: Callable[..., Invocation]) -> None:
+    scores = [[0.1, 0.2], [0.12, 0.19], [0.9, 0.91]]
+    made(runs, [plain(i, sum(each) / 2, scores=each) for i, each in enumerate(scores)])
+    table = page_of(command("a", "--html"), runs / "a" / "report.html").data["table"]
+    assert [row[4] for row in table["rows"]] == ["with the best", "with the best", "no"]
+
+
 def test_a_run_that_is_being_written_has_a_page_of_what_is_whole(
     runs: Path, command: Callable[..., Invocation]
 ) -> None:
