@@ -231,6 +231,26 @@ def test_data_that_changed_are_not_taken_for_those_of_the_run(here: Path) -> Non
     assert "hpsearch retest csv" in refused(here, "best", "csv", "--model", "m.npz")
 
 
+def test_a_newer_test_jsonl_is_one_sentence_before_anything_is_shown_or_done(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunFolder(here / "runs" / "tiny")
+    with monkeypatch.context() as newer, run.claim():
+        newer.setattr("hpsearch.store.TESTS_FORMAT", 9)
+        run.add_test({"opened": 1})
+    for arguments in (
+        ["report"],
+        ["report", "--html"],
+        ["report", "--json"],
+        ["report", "--watch"],
+        *(["evaluate"], ["best"], ["retest"]),
+    ):
+        told = refused(here, arguments[0], "tiny", *arguments[1:])
+        assert "test.jsonl has format 9, and this hpsearch reads up to 1: upgrade" in told
+    assert not (run.path / "report.html").exists()
+    assert not (here / "runs" / "tiny-retest").exists()
+
+
 def test_a_newer_versions_files_are_refused_and_damage_is_named(here: Path) -> None:
     evaluated(here, "tiny")
     path = here / "runs" / "tiny" / "test.jsonl"

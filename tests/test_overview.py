@@ -359,6 +359,53 @@ def test_no_color_and_pipes_are_honoured_and_a_run_that_is_due_is_in_the_hint(
     assert b"* " in piped.stdout
 
 
+def test_an_error_on_a_terminal_is_broken_between_words_and_its_command_stays_whole(
+    crowded: Path,
+) -> None:
+    done(crowded, "evaluate", "tiny", "--again", "-q")
+    lines, _ = on_screen(crowded, "evaluate", "tiny", columns=60, code=2)
+    assert lines[0].startswith("hpsearch: The test set was opened")
+    assert lines[-1] == "  hpsearch evaluate tiny --again"
+    piped = call(crowded, "evaluate", "tiny").stderr
+    assert " ".join(" ".join(lines).split()) == " ".join(piped.split())
+
+
+def test_report_names_the_next_commands_on_a_terminal_only_and_they_find_the_run(
+    crowded: Path, tmp_path: Path
+) -> None:
+    lines, _ = on_screen(crowded, "report", "tiny")
+    at = lines.index("Next:")
+    assert lines[at + 1 : at + 3] == ["  hpsearch refine tiny", "  hpsearch report tiny --html"]
+    elsewhere, _ = on_screen(tmp_path, "report", crowded / "runs" / "tiny", columns=400)
+    assert f"  hpsearch refine tiny --runs-dir {crowded / 'runs'}" in elsewhere
+    for arguments in (["tiny", "-q"], ["broken", "-q"]):
+        quiet, _ = on_screen(crowded, "report", *arguments)
+        assert quiet[0].startswith("rank")
+        assert not [line for line in quiet if ":" in line]
+    assert "Next:" not in done(crowded, "report", "tiny").stderr
+
+
+def test_verbose_commands_say_more_and_only_on_stderr(crowded: Path) -> None:
+    for arguments, word in (
+        (["report", "tiny"], "  data, SHA-256: "),
+        (["best", "tiny"], "  seed: "),
+        (["compare", "tiny", "tiny-retest"], "  started: "),
+        (["list"], f"{LONG} 1: "),
+    ):
+        plain, verbose = done(crowded, *arguments), done(crowded, *arguments, "-v")
+        assert plain.stdout == verbose.stdout
+        assert word in verbose.stderr
+        assert word not in plain.stderr
+
+
+def test_a_script_gets_json_from_every_view(crowded: Path) -> None:
+    rows = json.loads(done(crowded, "report", "tiny", "--json").stdout)
+    assert rows == json.loads(done(crowded, "report", "tiny", "--format", "json").stdout)
+    assert "--json is --format json" in refused(crowded, "report", "tiny", "--json", "-f", "csv")
+    for arguments in (["list"], ["best", "tiny"], ["compare", "tiny", "tiny-retest"]):
+        json.loads(done(crowded, *arguments, "--json").stdout)
+
+
 def test_quiet_commands_print_their_answer_or_nothing(crowded: Path) -> None:
     assert done(crowded, "evaluate", "tiny", "--again", "-q").output == ""
     assert done(crowded, "retest", "tiny", "--top", 2, "--repeats", 2, "-q").output == ""

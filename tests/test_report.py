@@ -529,6 +529,30 @@ def test_every_format_takes_every_board(found: list[tuple[float | None, str, str
     assert [row["score"] for row in rows[len(ranked) :]] == [None] * (len(rows) - len(ranked))
 
 
+def test_trials_of_the_highest_rung_stand_beside_those_of_a_run_without_rungs() -> None:
+    space = Space({})
+
+    def one(number: int, score: float, rung: int | None) -> Result:
+        return Result(number, "complete", {}, (), 0, 3, score, rung=rung)
+
+    halving = [one(0, 0.2, 1), one(1, 0.05, 0), one(2, 0.4, 1)]
+    whole = [one(0, 0.1, None), one(1, 0.3, None)]
+    for others in (whole, [*whole, Result(2, "failed", {}, (), 0, 3, None)]):
+        table = leaderboard(
+            [
+                Run("h", "loss", "minimize", 0.0, space, halving),
+                Run("w", "loss", "minimize", 0.0, space, others),
+            ]
+        )
+        assert [row[1:4] for row in table.rows[:5]] == [
+            ("w", 0, 0.1),
+            ("h", 0, 0.2),
+            ("w", 1, 0.3),
+            ("h", 2, 0.4),
+            ("h", 1, 0.05),  # stopped early: its score says less
+        ]
+
+
 # Width
 
 

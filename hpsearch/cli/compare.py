@@ -68,7 +68,7 @@ def compare(old: str, new: str, as_json: bool, runs: Path, quiet: bool, verbose:
     width = terminal_width()
     table = config_table(first, second)
     if table.rows:
-        click.echo(plain_text(table.shortened(width), width))
+        click.echo(plain_text(table.shortened(width, whole=1), width))
     else:
         click.echo("The configs are the same.")
     click.echo()

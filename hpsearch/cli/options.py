@@ -57,10 +57,25 @@ def print_json(value: Any) -> None:
 
 
 def show_text(text: str, *, err: bool = False) -> None:
-    """Print sentences; on a terminal broken where it ends."""
+    """Print sentences; on a terminal broken where it ends, but never within a command."""
     if (sys.stderr if err else sys.stdout).isatty():
-        text = textwrap.fill(text, terminal_width(), break_long_words=False, break_on_hyphens=False)
+        text = "\n".join(each for line in text.split("\n") for each in _broken(line))
     click.echo(text, err=err)
+
+
+def _broken(line: str) -> list[str]:
+    """Break a line between its words; a command at its end gets a line of its own."""
+    width = terminal_width()
+    if len(line) <= width:
+        return [line]
+    words, colon, command = line.partition(": hpsearch ")
+    end = [f"  hpsearch {command}"] if colon else []
+    rest = f"{words}:" if colon else line
+    indent = " " * (len(rest) - len(rest.lstrip()))
+    parts = textwrap.wrap(
+        rest, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    return [*parts, *end]
 
 
 def hint(*commands: str) -> None:

@@ -328,7 +328,7 @@ def _warn_of_other_splits(folders: list[RunFolder]) -> None:
 
     splits = {str(sorted(measured_on(folder).items())) for folder in folders}
     if len(splits) > 1:
-        click.echo(
+        show_text(
             "warning: these runs split the data differently (data.seed or data.split), so small "
             "differences between their scores mean nothing",
             err=True,
