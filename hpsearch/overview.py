@@ -15,9 +15,12 @@ from hpsearch.report.table import measure_text
 from hpsearch.runs import changes_since, end_of, load_run, trials_of
 from hpsearch.store import RunFolder, all_runs
 from hpsearch.strategies import Listed
-from hpsearch.trial import Result, ranked
+from hpsearch.trial import Result, none_complete_text, ranked
 
-STATES = ("running", "complete", "interrupted", "failed", "unreadable")
+UNREADABLE = "unreadable"
+STATES = ("running", "complete", "interrupted", "failed", UNREADABLE)
+LONGEST = 40
+"""Letters of the column `due`; all of a reason is told elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +41,17 @@ class Entry:
     changes: tuple[str, ...]
     """What of data, code and versions changed since."""
     problem: str | None = None
-    """Why it cannot be read."""
+    """Why it cannot be read, or that no trial is complete."""
 
 
 def entries(runs: Path) -> list[Entry]:
-    """Return all runs of a folder, the newest last; one that cannot be read hides no other."""
+    """Return all runs of a folder, the newest last; one that cannot be read hides no other.
+
+    Those that cannot be read come last of all, as their age is not known.
+    """
     found = [_entry(folder) for folder in all_runs(runs)]
     never = datetime.min.replace(tzinfo=UTC)
-    return sorted(found, key=lambda each: (each.last or never, each.name))
+    return sorted(found, key=lambda each: (each.state == UNREADABLE, each.last or never, each.name))
 
 
 def _entry(folder: RunFolder) -> Entry:
@@ -54,7 +60,7 @@ def _entry(folder: RunFolder) -> Entry:
         results = trials_of(config, folder.results(curves=False))
     except HpsearchError as error:
         why = str(error).partition("\n")[0]
-        return Entry(folder.name, "unreadable", 0, None, None, None, None, None, False, (), why)
+        return Entry(folder.name, UNREADABLE, 0, None, None, None, None, None, False, (), why)
     best = next((each for each in ranked(results, config.goal) if each.score is not None), None)
     return Entry(
         name=folder.name,
@@ -67,6 +73,7 @@ def _entry(folder: RunFolder) -> Entry:
         parent=config.parent,
         is_retest=isinstance(config.strategy, Listed),
         changes=tuple(_changes(config, folder)),
+        problem=none_complete_text(folder.name, results),
     )
 
 
@@ -157,12 +164,27 @@ def overview_table(
             each.best,
             None if each.last is None else age_text(now - each.last),
             each.parent,
-            each.problem or (f"* {reasons[each.name]}" if reasons[each.name] else None),
+            _due_text(each, reasons[each.name]),
             each.metric,
         )
         for each in found
     )
     return Table(columns, rows)
+
+
+def _due_text(entry: Entry, reason: str | None) -> str | None:
+    """Return what the column `due` says: why a run is due, or else what is wrong with it."""
+    if reason is None and entry.problem is None:
+        return None
+    text = f"* {reason}" if reason else f"! {problem_text(entry)}"
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+
+
+def problem_text(entry: Entry) -> str:
+    """Say what is wrong with a run, without the folder that the table names anyway."""
+    text = entry.problem or ""
+    before, between, rest = text.partition(f"{entry.name}/")
+    return rest if between and " " not in before else text
 
 
 def plain_entry(entry: Entry, reason: str | None, now: datetime) -> dict[str, Any]:

@@ -33,7 +33,14 @@ from hpsearch.report.importance import FEWEST
 from hpsearch.report.table import measure_text
 from hpsearch.store import BEST, CONFIG, LEADERBOARD, PROVENANCE, TABLE, RunFolder
 from hpsearch.strategies import Halving
-from hpsearch.trial import Result, joined, of_one_rung, ranked, trials_text
+from hpsearch.trial import (
+    Result,
+    joined,
+    none_complete_text,
+    of_one_rung,
+    ranked,
+    trials_text,
+)
 from hpsearch.yamlfile import dump
 
 if TYPE_CHECKING:
@@ -52,7 +59,8 @@ def report_of(folder: RunFolder) -> Report:
     """Read all that a page and its pictures tell of a run; also while the run goes on.
 
     Raises:
-        UserError: the record was written by a newer hpsearch, or the config was changed.
+        UserError: the run has no finished trial yet, what is in its folder was written by a newer
+            hpsearch, or the config was changed.
         MachineError: the record is damaged.
     """
     from hpsearch.report.picture import Report
@@ -60,6 +68,7 @@ def report_of(folder: RunFolder) -> Report:
     config = load_run(folder, with_data=False)
     steps = counted(config, folder.results())
     results = joined(steps)
+    check_begun(folder, results)
     return Report(
         run_of(config, results),
         steps,
@@ -91,6 +100,29 @@ def trials_of(config: Config, results: Sequence[Result]) -> list[Result]:
     return joined(counted(config, results))
 
 
+def check_begun(folder: RunFolder, results: Sequence[Result]) -> None:
+    """Raise UserError where a run has no finished trial yet, with what to do about it."""
+    if results:
+        return
+    if folder.is_being_written():
+        raise UserError(
+            f"the run {folder.name} has no finished trial yet: it is being written at this moment\n"
+            f"To see its trials as they come: hpsearch report {folder.argument} --watch"
+        )
+    raise UserError(
+        f"the run {folder.name} has no finished trial yet\n"
+        f"To go on with it: hpsearch resume {folder.argument}"
+    )
+
+
+def check_complete(folder: RunFolder, results: Sequence[Result]) -> None:
+    """Raise UserError where a run has no finished trial yet, or none with a score."""
+    check_begun(folder, results)
+    text = none_complete_text(folder.name, results)
+    if text is not None:
+        raise UserError(f"{text}\nAll of them, and why: hpsearch report {folder.argument} --all")
+
+
 def best_of(config: Config, folder: RunFolder) -> tuple[Result, list[Result]]:
     """Return the best trial, with its curve, and all that count.
 
@@ -98,17 +130,8 @@ def best_of(config: Config, folder: RunFolder) -> tuple[Result, list[Result]]:
         UserError: there is none yet, or none has a score.
     """
     results = trials_of(config, folder.results())
-    first = ranked(results, config.goal)[:1]
-    if not first:
-        raise UserError(f"the run {folder.name} has no finished trial yet, so there is no best")
-    if first[0].score is None:
-        lost = first[0]
-        reason = (lost.message or "").partition("\n")[0]
-        raise UserError(
-            f"no trial of the run {folder.name} is complete ({trials_text(len(results))} without a "
-            f"score), so there is no best; trial {lost.trial} {lost.status}: {reason}"
-        )
-    return first[0], results
+    check_complete(folder, results)
+    return ranked(results, config.goal)[0], results
 
 
 def ending_of(config: Config) -> Ending:
@@ -454,6 +477,10 @@ IMPORTANCE = (
     "By a Gaussian process of the scores. The importance is a parameter's share of what changing "
     "one parameter alone changes, on average over the whole space; the length scale tells over how "
     "much of its range the score stays alike."
+)
+OTHER_IMPORTANCE = (
+    "The page (report --html) measures something else: how much worse a random forest predicts the "
+    "rank of a trial once the values of a parameter are shuffled."
 )
 EXPECTED = (
     "What is expected where one parameter has this value and the others are as in the best five "

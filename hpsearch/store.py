@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import re
+import shlex
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -36,6 +37,8 @@ PROVENANCE_FORMAT = 1
 TESTS_FORMAT = 1
 """The version of the lines on the test set."""
 
+RUNS = "runs"
+"""The folder of the runs, unless a command says otherwise."""
 CONFIG = "config.yaml"
 RECORD = "trials.jsonl"
 TABLE = "trials.csv"
@@ -114,6 +117,12 @@ class RunFolder:
     def name(self) -> str:
         """The run's name."""
         return self.path.name
+
+    @property
+    def argument(self) -> str:
+        """What names the run to a command: its name where it lies under runs/, else its path."""
+        is_usual = self.path.absolute().parent == Path(RUNS).absolute()
+        return self.name if is_usual else shlex.quote(str(self.path))
 
     def has_record(self) -> bool:
         """Tell whether trials were, or were to be, recorded here."""

@@ -16,6 +16,7 @@ from hpsearch.cli.best import best
 from hpsearch.cli.compare import compare
 from hpsearch.cli.evaluate import evaluate
 from hpsearch.cli.list_runs import list_runs
+from hpsearch.cli.options import show_text
 from hpsearch.cli.predict import predict
 from hpsearch.cli.preview import preview
 from hpsearch.cli.refine import refine
@@ -38,7 +39,10 @@ class Group(click.Group):
             return super().invoke(ctx)
         except HpsearchError as error:
             with contextlib.suppress(OSError):  # a log that is full changes no exit code
-                click.echo(str(error) if error.has_place else f"hpsearch: {error}", err=True)
+                if error.has_place:  # its caret points at a letter of the line above
+                    click.echo(str(error), err=True)
+                else:
+                    show_text(f"hpsearch: {error}", err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:  # while the config or the user's code is being loaded
             ctx.exit(130)

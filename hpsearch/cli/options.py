@@ -6,13 +6,18 @@ import shlex
 import shutil
 import sys
 import textwrap
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
+
+    from hpsearch.store import RunFolder
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 RUNS = Path("runs")
 
@@ -27,9 +32,16 @@ runs_option = click.option(
     help="The folder that holds the runs.",
 )
 
-verbose_option = click.option("-v", "--verbose", is_flag=True, help="Say more.")
-
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+
+answer_option = click.option(
+    "-q", "--quiet", is_flag=True, help="Print the answer alone: no note, no hint."
+)
+
+
+def verbose_option(what: str) -> Callable[[Command], Command]:
+    """Add --verbose, which says `what` on stderr."""
+    return click.option("-v", "--verbose", is_flag=True, help=f"Say more: {what}.")
 
 
 json_option = click.option(
@@ -44,16 +56,43 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
 
 
-def show_text(text: str) -> None:
-    """Print sentences; on a terminal broken where it ends."""
-    if sys.stdout.isatty():
-        text = textwrap.fill(text, terminal_width(), break_long_words=False)
-    click.echo(text)
+def show_text(text: str, *, err: bool = False) -> None:
+    """Print sentences; on a terminal broken where it ends, but never within a command."""
+    if (sys.stderr if err else sys.stdout).isatty():
+        text = "\n".join(each for line in text.split("\n") for each in _broken(line))
+    click.echo(text, err=err)
+
+
+def _broken(line: str) -> list[str]:
+    """Break a line between its words; a command at its end gets a line of its own."""
+    width = terminal_width()
+    if len(line) <= width:
+        return [line]
+    words, colon, command = line.partition(": hpsearch ")
+    end = [f"  hpsearch {command}"] if colon else []
+    rest = f"{words}:" if colon else line
+    indent = " " * (len(rest) - len(rest.lstrip()))
+    parts = textwrap.wrap(
+        rest, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    return [*parts, *end]
 
 
 def hint(*commands: str) -> None:
     """Say on stderr which commands come next."""
     click.echo("\n  ".join(["Next:", *commands]), err=True)
+
+
+def hint_for(folder: RunFolder, *commands: str) -> None:
+    """Say which commands come next for a run, each of which finds it wherever it is."""
+    hint(*(for_runs(f"hpsearch {each}", folder.path.parent) for each in commands))
+
+
+def tell(facts: Mapping[str, Any]) -> None:
+    """Say on stderr what --verbose adds: a line for each fact that is known."""
+    for name, value in facts.items():
+        if value not in (None, "", {}, []):
+            click.echo(f"  {name}: {value}", err=True)
 
 
 def _check_jobs(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:
@@ -88,7 +127,9 @@ def complete_run(
 
 def for_runs(arguments: str, runs: Path) -> str:
     """Complete a command that is named in a hint, so that it finds the same runs."""
-    return arguments if runs == RUNS else f"{arguments} --runs-dir {shlex.quote(str(runs))}"
+    if runs.absolute() == RUNS.absolute():
+        return arguments
+    return f"{arguments} --runs-dir {shlex.quote(str(runs))}"
 
 
 def terminal_width() -> int:

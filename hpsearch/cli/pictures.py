@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 ENDINGS = (".png", ".svg", ".html")
 
 
-def write_page(folder: RunFolder, file: str | None, *, opened: bool) -> None:
+def write_page(folder: RunFolder, file: str | None, *, opened: bool, quiet: bool) -> None:
     """Write the page of a run to a file, by default to its folder; open it where that is asked."""
     from hpsearch.errors import MachineError, UserError
     from hpsearch.report.page import report_page
@@ -39,12 +39,13 @@ def write_page(folder: RunFolder, file: str | None, *, opened: bool) -> None:
             raise UserError(f"{error}\nName another file: --html FILE.html") from None
     else:
         write_whole(path, page)
-    click.echo(f"Wrote {path} ({len(page) / 1e6:.1f} MB)", err=True)
+    if not quiet:
+        click.echo(f"Wrote {path} ({len(page) / 1e6:.1f} MB)", err=True)
     if opened and not webbrowser.open(path.resolve().as_uri()):
         raise UserError(f"no browser could be started; open {path} in one")
 
 
-def write_picture(folder: RunFolder, name: str, file: str | None) -> None:
+def write_picture(folder: RunFolder, name: str, file: str | None, *, quiet: bool) -> None:
     """Write one picture of a run to a file, in the format that its ending names."""
     from hpsearch.errors import UserError
     from hpsearch.report.page import picture_page
@@ -61,8 +62,6 @@ def write_picture(folder: RunFolder, name: str, file: str | None) -> None:
         raise UserError(f"'{file}': a picture's file must end with {endings}")
     check_place(path)
     report = report_of(folder)
-    if not report.run.results:
-        raise UserError(f"the run {report.run.name} has no finished trial yet")
     picture = PICTURES[name](report)
     if not picture.panels:
         what = f"the run {report.run.name} has no picture '{name}'"
@@ -72,6 +71,8 @@ def write_picture(folder: RunFolder, name: str, file: str | None) -> None:
     else:
         content = drawing(picture, ending.removeprefix("."))
     write_whole(path, content)
+    if quiet:
+        return
     for note in picture.notes:
         click.echo(f"note: {note}", err=True)
     click.echo(f"Wrote {path}", err=True)

@@ -108,16 +108,33 @@ def duration_text(seconds: float) -> str:
 
 
 @contextlib.contextmanager
-def show_progress(config: Config, before: list[Result], *, quiet: bool) -> Iterator[Watch]:
-    """Give what to call with each new result."""
+def show_progress(
+    config: Config, before: list[Result], *, quiet: bool, verbose: bool = False
+) -> Iterator[Watch]:
+    """Give what to call with each new result; with `verbose` each has a line of its own."""
     best = Best(config, before)
     if quiet:
         yield best.add
+    elif verbose:
+        yield _every(config, best)
     elif sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown"):
         with _live(config, best) as watch:
             yield watch
     else:
         yield _lines(config, best)
+
+
+def _every(config: Config, best: Best) -> Watch:
+    def watch(result: Result) -> None:
+        best.add(result)
+        score = "" if result.score is None else f" {config.metric_name} {result.score:.4g}"
+        why = (result.message or "").partition("\n")[0]
+        setting = config.space.text(result.params)
+        parts = [f"trial {result.trial} {result.status}{score}", why, setting]
+        with contextlib.suppress(OSError):  # a full or closed log stops no search
+            click.echo(f"{best.text_of_reached()}: {'; '.join(filter(None, parts))}", err=True)
+
+    return watch
 
 
 def _lines(config: Config, best: Best) -> Watch:

@@ -15,6 +15,7 @@ from hpsearch.cli.options import (
     jobs_option,
     quiet_option,
     runs_option,
+    verbose_option,
 )
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ TOP = 10
 @jobs_option
 @runs_option
 @quiet_option
+@verbose_option("each trial as it ends")
 def run(
     config: Path,
     name: str | None,
@@ -50,6 +52,7 @@ def run(
     jobs: int | None,
     runs: Path,
     quiet: bool,
+    verbose: bool,
 ) -> None:
     """Search the space in CONFIG and write runs/NAME/.
 
@@ -72,7 +75,7 @@ def run(
     elif earlier is not None:
         learned = _learned(loaded, earlier, runs, quiet=quiet)
         loaded = replace(loaded, earlier=learned, earlier_run=Path(earlier).name)
-    run_search(loaded, folder, jobs, quiet=quiet)
+    run_search(loaded, folder, jobs, quiet=quiet, verbose=verbose)
 
 
 def _learned(config: Config, name: str, runs: Path, *, quiet: bool) -> tuple[Result, ...]:
@@ -94,7 +97,9 @@ def _learned(config: Config, name: str, runs: Path, *, quiet: bool) -> tuple[Res
     return found.results
 
 
-def run_search(config: Config, folder: RunFolder, jobs: int | None, *, quiet: bool) -> None:
+def run_search(
+    config: Config, folder: RunFolder, jobs: int | None, *, quiet: bool, verbose: bool = False
+) -> None:
     """Search, show how it goes, print the leaderboard, and end with the right exit code."""
     from hpsearch.cli.progress import show_progress
     from hpsearch.config import traps
@@ -127,7 +132,7 @@ def run_search(config: Config, folder: RunFolder, jobs: int | None, *, quiet: bo
         config,
         folder,
         jobs=count,
-        begin=lambda before: show_progress(config, before, quiet=quiet),
+        begin=lambda before: show_progress(config, before, quiet=quiet, verbose=verbose),
         warn=warn,
     )
     if not quiet:

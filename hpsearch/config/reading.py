@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -370,7 +371,12 @@ def _wrong_item(value: Any, error: ValidationError) -> int | str | None:
 
 
 def section_schema(cls: type) -> dict[str, Any]:
-    """Return the JSON Schema of a section's dataclass."""
+    """Return the JSON Schema of a section's dataclass, which the caller may change."""
+    return deepcopy(_schema_of(cls))
+
+
+@cache
+def _schema_of(cls: type) -> dict[str, Any]:
     schema = TypeAdapter(cls).json_schema()
     for each in schema.get("properties", {}).values():
         each.pop("title", None)
