@@ -398,6 +398,13 @@ def test_verbose_commands_say_more_and_only_on_stderr(crowded: Path) -> None:
         assert word not in plain.stderr
 
 
+def test_each_importance_says_what_it_measures_and_names_the_other(crowded: Path) -> None:
+    told = done(crowded, "report", "tiny", "--importance").stderr
+    assert "By a Gaussian process of the scores" in told
+    assert "The page (report --html) measures something else" in told
+    assert done(crowded, "report", "tiny", "--importance", "-q").stderr == ""
+
+
 def test_a_script_gets_json_from_every_view(crowded: Path) -> None:
     rows = json.loads(done(crowded, "report", "tiny", "--json").stdout)
     assert rows == json.loads(done(crowded, "report", "tiny", "--format", "json").stdout)

@@ -394,6 +394,8 @@ def test_where_nothing_can_be_learned_the_picture_says_so() -> None:
     picture = PICTURES["importance"](report([trial(i, float(rng.random())) for i in range(30)]))
     assert "too little to tell which parameters matter" in picture.notes[0]
     assert "explains nothing of how" in picture.notes[0]
+    assert picture.tells.startswith("Permutation importance: ")
+    assert "report --importance measures something else" in picture.tells
     assert "%" not in picture.notes[0]
 
 
