@@ -210,7 +210,8 @@ def build_config(
     if data is not None:
         assert isinstance(own, NetworkSection)
         source = data_source(sections, data, folder, seed, regression=LOSSES[own.loss].REGRESSION)
-        objective = MLP(constants, read_data(document, source) if with_data else source, own.loss)
+        read_source = read_data(document, source) if with_data else source
+        objective = MLP(constants, read_source, own.loss, own.changes)
     elif "data" in top:
         raise document.error(
             ("data",),

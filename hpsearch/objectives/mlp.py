@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from hpsearch.data import DataSource, prepare
 from hpsearch.fields import STRICT, OneOf, doc
+from hpsearch.nn.changes import Change, Changes
 from hpsearch.nn.losses import LOSSES
 from hpsearch.nn.schedules import SCHEDULES
 from hpsearch.nn.settings import Settings
 from hpsearch.objectives.base import Context, Metrics, Names, Steps, seen_from
-from hpsearch.trial import Params, frozen
+from hpsearch.trial import Params, frozen, plain
 from hpsearch.yamlfile import dump
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ class Section:
         "what it is trained to lower: cross_entropy for classes, mse for numbers (regression)",
         default="cross_entropy",
     )
+    changes: tuple[Change, ...] = doc(
+        "hyperparameters that change on the way: [{after: 10, learning_rate: 0.003}]", default=()
+    )
 
 
 HIDDEN = (
@@ -64,6 +68,8 @@ class MLP:
     constants: Params
     data: DataSource
     loss: str = "cross_entropy"
+    changes: Sequence[Mapping[str, Any]] = ()
+    """What becomes of the settings on the way, as `nn.changes.Changes` takes it."""
 
     SECTION: ClassVar[type] = Section
     SETTINGS: ClassVar[type | None] = Settings
@@ -82,11 +88,22 @@ class MLP:
     def from_spec(cls, spec: Mapping[str, Any]) -> MLP:
         """Build the objective from plain data."""
         data = {key: frozen(value) for key, value in spec["data"].items()}
-        return cls(dict(spec["constants"]), DataSource(**data), spec["loss"])
+        changes = tuple(
+            {name: frozen(value) for name, value in each.items()} for each in spec["changes"]
+        )
+        return cls(dict(spec["constants"]), DataSource(**data), spec["loss"], changes)
 
     def spec(self) -> dict[str, Any]:
         """Return the objective as plain data."""
-        return {"constants": self.constants, "data": asdict(self.data), "loss": self.loss}
+        return {
+            "constants": self.constants,
+            "data": asdict(self.data),
+            "loss": self.loss,
+            "changes": self._plain_changes(),
+        }
+
+    def _plain_changes(self) -> list[dict[str, Any]]:
+        return [{name: plain(value) for name, value in each.items()} for each in self.changes]
 
     def settings(self, params: Params) -> Settings:
         """Merge a trial's parameters with the constants and the defaults."""
@@ -96,11 +113,13 @@ class MLP:
 
     def epochs(self, params: Params) -> int:
         """Return the number of epochs of a trial."""
-        return self.settings(params).epochs
+        return Changes(self.changes).length(self.settings(params))
 
     def section(self, folder: Path) -> dict[str, Any]:
         """Return the objective's own keys in the config."""
-        return {"trainer": "mlp", **({} if self.loss == Section.loss else {"loss": self.loss})}
+        loss = {} if self.loss == Section.loss else {"loss": self.loss}
+        changes = {"changes": self._plain_changes()} if self.changes else {}
+        return {"trainer": "mlp", **loss, **changes}
 
     def data_section(self, folder: Path) -> dict[str, Any]:
         """Return the section `data` of a config that is in `folder`, with the same split."""
@@ -193,6 +212,7 @@ class MLP:
             rng,
             loss=self.loss,
             image=split.image,
+            changes=Changes(self.changes),
         )
         state = context.folder / f"state{'' if fold is None else f'-{fold}'}.npz"
         if context.start:
@@ -207,7 +227,7 @@ class MLP:
             if trainer.epochs <= context.start:  # the state was lost
                 continue
             if (yield metrics(epoch)):
-                if trainer.epochs == context.until and trainer.epochs < settings.epochs:
+                if trainer.epochs == context.until and not trainer.at_end:
                     _keep(trainer, state, context)
                 epoch = trainer.best[0] if trainer.best else epoch
                 break
@@ -231,6 +251,37 @@ class MLP:
         yield from _wrong_batches(reach, min(len(split.train.y) for split in splits))
         yield from _wrong_images(reach, splits[0].image)
         yield from _wrong_classes(reach, len(splits[0].classes))
+        yield from self._wrong_changes(reach, splits)
+
+    def _wrong_changes(
+        self, reach: dict[str, tuple[Any, ...]], splits: tuple[Split, ...]
+    ) -> Iterator[tuple[str, str]]:
+        """Find changes out of order, after the end, or to what these data do not allow."""
+        last, ends = -1, max(reach["epochs"])
+        for each in self.changes:
+            after = each["after"]
+            if after <= last:
+                yield "changes", f"changes must be in the order of their epochs: {after}, {last}"
+                return
+            if after >= ends:
+                yield (
+                    "changes",
+                    f"changes after epoch {after} come too late: training ends at {ends}",
+                )
+                return
+            if each.get("epochs", after) < after:
+                yield "changes", f"changes after epoch {after} cannot make epochs {each['epochs']}"
+                return
+            last, ends = after, each.get("epochs", ends)
+            reach = {**reach, **{name: (each[name],) for name in each if name != "after"}}
+            for clash in (
+                *_wrong_lists(reach),
+                *_wrong_batches(reach, min(len(split.train.y) for split in splits)),
+                *_wrong_images(reach, splits[0].image),
+                *_wrong_classes(reach, len(splits[0].classes)),
+            ):
+                yield "changes", f"after epoch {after}: {clash[1]}"
+                return
 
     def idle(self, bounds: Reach) -> Iterator[tuple[str, str]]:
         """Yield (parameter, why) for what no trial would use."""
