@@ -196,8 +196,29 @@ def load_run(folder: RunFolder, name: str | None = None, *, with_data: bool = Tr
     with_data: False to leave the data unread: a report needs none.
 
     Raises:
-        UserError: the data are gone, or the config was damaged.
+        UserError: the data are gone, the config was damaged, or the run is no search.
     """
+    if folder.has_acts():
+        raise UserError(
+            f"the run {folder.name} is one model that was trained by hand, and no search\n"
+            f"Its story: hpsearch report {folder.name}. As a config that can be run: "
+            f"hpsearch panda {folder.name} --write FILE"
+        )
+    return _load(folder, name, with_data=with_data)
+
+
+def load_by_hand(folder: RunFolder, *, with_data: bool = True) -> Config:
+    """Read the config of a run in which one model is trained by hand; as `load_run`."""
+    if not folder.has_acts():
+        raise UserError(
+            f"the run {folder.name} is a search, and no model that is trained by hand\n"
+            f"Its best setting, by hand from its first epoch: hpsearch panda CONFIG "
+            f"--from {folder.name}"
+        )
+    return _load(folder, with_data=with_data)
+
+
+def _load(folder: RunFolder, name: str | None = None, *, with_data: bool = True) -> Config:
     provenance = folder.provenance()
     where = Path(provenance["config"]["folder"]) if provenance else folder.path
     config = load_config(folder.path / CONFIG, name or folder.name, where, with_data=with_data)
@@ -219,7 +240,7 @@ def open_config(path: Path, name: str | None = None) -> Config:
         UserError: anything wrong with the file or its data, with the place.
     """
     itself = RunFolder(path.absolute().parent)
-    if path.name == CONFIG and itself.has_record():
+    if path.name == CONFIG and (itself.has_record() or itself.has_acts()):
         return load_run(itself, name)
     return load_config(path, name)
 

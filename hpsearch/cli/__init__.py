@@ -17,6 +17,7 @@ from hpsearch.cli.compare import compare
 from hpsearch.cli.evaluate import evaluate
 from hpsearch.cli.list_runs import list_runs
 from hpsearch.cli.options import show_text
+from hpsearch.cli.panda import panda
 from hpsearch.cli.predict import predict
 from hpsearch.cli.preview import preview
 from hpsearch.cli.refine import refine
@@ -76,7 +77,7 @@ def cli() -> None:
 
 for command in (
     *(run, resume, refine, report, list_runs, best, compare),
-    *(evaluate, predict, retest, preview, schema),
+    *(panda, evaluate, predict, retest, preview, schema),
 ):
     cli.add_command(command)
 

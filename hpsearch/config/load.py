@@ -40,8 +40,8 @@ from hpsearch.seeds import trial_seed
 from hpsearch.space import Space
 from hpsearch.strategies import BLIND, LISTED, STRATEGIES, Halving, Listed, Own, Strategy
 from hpsearch.strategies.own import TARGET
-from hpsearch.trial import Params, Result, plain
-from hpsearch.yamlfile import Document, Place, read_yaml
+from hpsearch.trial import Params, Result, frozen, plain
+from hpsearch.yamlfile import Document, Place, parse_yaml, read_yaml
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -528,3 +528,25 @@ def allowed(config: Config, name: str, value: Any) -> bool:
     except UserError:
         return False
     return True
+
+
+def read_value(config: Config, name: str, text: str) -> Any:
+    """Read a hyperparameter's value as a config would, from what was typed.
+
+    Raises:
+        UserError: it cannot have that value; one sentence, and perhaps the way out.
+    """
+    settings = config.objective.SETTINGS
+    try:
+        document = parse_yaml(f"{name}: {text}".encode(), name)
+        if settings is not None:
+            return Sections(document).field(settings, name, (name,))
+    except UserError as error:
+        first, *rest = str(error).splitlines()
+        said = first.split(": ", 1)[-1]
+        hint = " ".join(line for line in rest[2:] if line.strip())
+        raise UserError(f"{said}\n{hint}" if hint else said) from None
+    value = document.value[name] if isinstance(document.value, dict) else None
+    if value is None or isinstance(value, dict):
+        raise UserError(f"{name} must be a number, text, true, false or a list, found '{text}'")
+    return frozen(value)

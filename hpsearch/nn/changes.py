@@ -84,6 +84,6 @@ class Changes:
         """Return after how many epochs the training ends."""
         epochs = settings.epochs
         for each in self.planned:
-            if each["after"] < epochs:
+            if each["after"] <= epochs:
                 epochs = each.get("epochs", epochs)
         return epochs

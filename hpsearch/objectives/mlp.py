@@ -20,6 +20,7 @@ from hpsearch.yamlfile import dump
 
 if TYPE_CHECKING:
     from hpsearch.data import Split
+    from hpsearch.nn.losses import Loss
     from hpsearch.nn.train import Trainer
 
 
@@ -192,31 +193,15 @@ class MLP:
         self, settings: Settings, split: Split, context: Context, fold: int | None
     ) -> Generator[Metrics, bool | None, Metrics]:
         """Train on one split; as `evaluate`."""
-        import numpy as np
-
-        from hpsearch.nn.train import Epoch, Examples, Trainer, train
+        from hpsearch.nn.train import Epoch, Examples, train
 
         def metrics(epoch: Epoch) -> dict[str, float]:
-            return {
-                name: value * unit if name.partition("_")[2] in trainer.loss.IN_UNIT_OF_Y else value
-                for name, value in epoch.metrics.items()
-            }
+            return in_units(epoch.metrics, trainer.loss, split)
 
-        unit = 1.0 if split.target is None else split.target[1]
-        own = () if fold is None else (fold,)
-        rng = np.random.default_rng(np.random.SeedSequence(context.seed, spawn_key=own))
-        trainer = Trainer(
-            settings,
-            Examples(*split.train),
-            len(split.classes),
-            rng,
-            loss=self.loss,
-            image=split.image,
-            changes=Changes(self.changes),
-        )
+        trainer = self.trainer(settings, split, context.seed, fold)
         state = context.folder / f"state{'' if fold is None else f'-{fold}'}.npz"
         if context.start:
-            _restore(trainer, state, context.start)
+            restore_state(trainer, state, context.start)
         training = train(trainer, Examples(*split.dev))
         while True:
             try:
@@ -234,6 +219,25 @@ class MLP:
         if settings.early_stopping is None:
             return metrics(epoch)
         return {**metrics(epoch), "best_epoch": epoch.epoch}
+
+    def trainer(
+        self, settings: Settings, split: Split, seed: int, fold: int | None = None
+    ) -> Trainer:
+        """Return the network of a trial with that seed, before its first epoch."""
+        import numpy as np
+
+        from hpsearch.nn.train import Examples, Trainer
+
+        own = () if fold is None else (fold,)
+        return Trainer(
+            settings,
+            Examples(*split.train),
+            len(split.classes),
+            np.random.default_rng(np.random.SeedSequence(seed, spawn_key=own)),
+            loss=self.loss,
+            image=split.image,
+            changes=Changes(self.changes),
+        )
 
     def _reach(self, bounds: Reach) -> dict[str, tuple[Any, ...]]:
         """Return what each hyperparameter can be: bounds, else the constant, else the default."""
@@ -263,7 +267,7 @@ class MLP:
             if after <= last:
                 yield "changes", f"changes must be in the order of their epochs: {after}, {last}"
                 return
-            if after >= ends:
+            if after > ends or (after == ends and "epochs" not in each):
                 yield (
                     "changes",
                     f"changes after epoch {after} come too late: training ends at {ends}",
@@ -315,17 +319,31 @@ class MLP:
             )
 
 
+def in_units(metrics: Metrics, loss: Loss, split: Split) -> dict[str, float]:
+    """Return figures in the unit of the data rather than in standard deviations."""
+    unit = 1.0 if split.target is None else split.target[1]
+    return {
+        name: value * unit if name.partition("_")[2] in loss.IN_UNIT_OF_Y else value
+        for name, value in metrics.items()
+    }
+
+
 def _keep(trainer: Trainer, path: Path, context: Context) -> None:
     """Leave the state of a training for the step that follows; as a whole, or not at all."""
+    context.made()
+    keep_state(trainer, path)
+
+
+def keep_state(trainer: Trainer, path: Path) -> None:
+    """Write the state of a training; as a whole, or not at all."""
     from hpsearch.nn.state import save_state
 
-    context.made()
     beside = path.with_suffix(".new")
     save_state(beside, trainer.state())
     beside.replace(path)
 
 
-def _restore(trainer: Trainer, path: Path, epochs: int) -> None:
+def restore_state(trainer: Trainer, path: Path, epochs: int) -> None:
     """Go on from a state that was kept after so many epochs; without one nothing is done.
 
     A training from its beginning comes to the same, only later.
