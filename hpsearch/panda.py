@@ -36,12 +36,12 @@ MOST_SNAPSHOTS = 200
 """Beyond these the oldest are dropped; going back to one then trains the epochs before it again."""
 
 ACTS = {
-    "NAME VALUE": "change a hyperparameter from the next epoch on: learning_rate 0.003",
-    "NAME *NUMBER": "or by a factor: learning_rate *2, batch_size /2",
-    "back EPOCH": "return to the model as it was when that epoch had ended",
-    "fork": "keep this branch as it is, and go on in a new one",
+    "NAME VALUE": "from the next epoch on: learning_rate 0.003",
+    "NAME *NUMBER": "by a factor: learning_rate *2, batch_size /2",
+    "back EPOCH": "return to the model as it was when that epoch ended",
+    "fork": "keep this branch as it is, go on in a new one",
     "switch BRANCH": "go on with another branch, from its last epoch",
-    "stop early": "end here; this is the model",
+    "stop early": "end here: this is the model",
     "note TEXT": "write something down",
 }
 """What a person may do, and what it does."""
@@ -327,7 +327,7 @@ def read_act(config: Config, objective: MLP | PythonFunction, story: Story, text
     word, _, rest = text.partition(" ")
     event: Event = {"kind": "act", "branch": story.current, "epoch": story.epoch, "text": text}
     if word in ("back", "switch"):
-        what = "an epoch: back 12" if word == "back" else "a branch: switch 0"
+        what = "an epoch: back 12" if word == "back" else "a branch: switch 1"
         if not re.fullmatch(r"[0-9]{1,9}", rest):
             raise ActError(f"{word} needs {what}")
         return {**event, "act": word, "to": int(rest)}
@@ -341,7 +341,7 @@ def read_act(config: Config, objective: MLP | PythonFunction, story: Story, text
         return {**event, "act": "note"}
     match = re.fullmatch(r"([A-Za-z_]\w*)\s*[=:]?\s*([*/]?)\s*(.*)", text)
     if match is None:
-        raise ActError(f"'{text}' is no act. {_known(objective, story, '')}")
+        raise _no_act(objective, story, text)
     name, sign, said = match.groups()
     _check_name(objective, story, name)
     if not said:
@@ -360,12 +360,14 @@ def _now(objective: MLP | PythonFunction, story: Story, name: str) -> Any:
     return plain(settings_now(objective, story).get(name))
 
 
-def _known(objective: MLP | PythonFunction, story: Story, word: str) -> str:
+def _no_act(objective: MLP | PythonFunction, story: Story, word: str) -> ActError:
     names = [*settings_now(objective, story)]
     words = [each.partition(" ")[0] for each in ACTS if each[0].islower()]
-    meant = nearest(word, [*names, *words]) if word else None
-    hint = f"Did you mean '{meant}'? " if meant else ""
-    return f"{hint}Acts: {', '.join(words)}, or a hyperparameter: {', '.join(names)}."
+    meant = nearest(word, [*names, *words, *QUIT[:1], "help", "day"])
+    hint = f"Did you mean '{meant}'?"
+    if meant is None:
+        hint = f"Acts: {', '.join(words)}. Hyperparameters: {', '.join(names)}."
+    return ActError(f"'{word}' is no act, and no hyperparameter that can change. {hint}")
 
 
 def _check_name(objective: MLP | PythonFunction, story: Story, name: str) -> None:
@@ -374,7 +376,7 @@ def _check_name(objective: MLP | PythonFunction, story: Story, name: str) -> Non
     if isinstance(objective, PythonFunction) and name == "epochs":
         raise ActError("a function is told its epochs at the beginning; stop early ends it sooner")
     if name not in settings_now(objective, story):
-        raise ActError(f"'{name}' is no act. {_known(objective, story, name)}")
+        raise _no_act(objective, story, name)
 
 
 def _factor(objective: MLP | PythonFunction, story: Story, name: str, sign: str, said: str) -> str:

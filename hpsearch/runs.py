@@ -29,9 +29,12 @@ from hpsearch.report import (
     ties_text,
     trials_table,
 )
+from hpsearch.report.byhand import where_text
 from hpsearch.report.importance import FEWEST
 from hpsearch.report.table import measure_text
+from hpsearch.space import Space
 from hpsearch.store import BEST, CONFIG, LEADERBOARD, PROVENANCE, TABLE, RunFolder
+from hpsearch.story import Story
 from hpsearch.strategies import Halving
 from hpsearch.trial import (
     Result,
@@ -65,6 +68,8 @@ def report_of(folder: RunFolder) -> Report:
     """
     from hpsearch.report.picture import Report
 
+    if folder.has_acts():
+        return _report_by_hand(folder)
     config = load_run(folder, with_data=False)
     steps = counted(config, folder.results())
     results = joined(steps)
@@ -78,6 +83,32 @@ def report_of(folder: RunFolder) -> Report:
         rungs=rungs_of(config),
         tested=test_text(folder),
     )
+
+
+def _report_by_hand(folder: RunFolder) -> Report:
+    """As `report_of`: each branch of a model that was trained by hand is a result."""
+    from hpsearch.report.picture import Report
+
+    config, story = load_by_hand(folder, with_data=False), Story(folder.acts())
+    results = []
+    for branch in story.branches:
+        way = story.path(branch.number)
+        if not way:
+            continue
+        score = way[-1].get(story.metric)
+        status = "complete" if score is not None else "diverged"
+        curve = {name: story.curve(branch.number, name) for name in way[-1]}
+        results.append(
+            Result(
+                *(branch.number, status, {}, (), story.seed, branch.epochs, score),
+                metrics=dict(way[-1]),
+                curve=curve,
+                seconds=branch.seconds,
+            )
+        )
+    run = replace(run_of(config, results), space=Space({}))
+    text = config.document.raw.decode(errors="replace")
+    return Report(run, results, where_text(story), text, folder.provenance(), story=story)
 
 
 def counted(config: Config, results: Sequence[Result]) -> list[Result]:

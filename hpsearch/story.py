@@ -29,6 +29,7 @@ class Branch:
     """One way that the training went."""
 
     number: int
+    """From 1, in the order in which they began."""
     parent: int | None
     start: int
     """Epochs that it shares with its parent."""
@@ -73,7 +74,7 @@ class Story:
         self.planned: int | None = None
         """Epochs that the config gives; None where it gives none."""
         self.branches: list[Branch] = []
-        self.current = 0
+        self.current = 1
         self.acts: list[Told] = []
         self.events: list[Event] = []
         for event in events:
@@ -86,7 +87,11 @@ class Story:
     @property
     def branch(self) -> Branch:
         """The one that is trained."""
-        return self.branches[self.current]
+        return self.at(self.current)
+
+    def at(self, number: int) -> Branch:
+        """Return a branch by its number."""
+        return self.branches[number - 1]
 
     @property
     def epoch(self) -> int:
@@ -111,7 +116,7 @@ class Story:
 
     def path(self, number: int | None = None) -> list[Metrics]:
         """Return the metrics of every epoch on the way of a branch, by default the present one."""
-        branch = self.branches[self.current if number is None else number]
+        branch = self.at(self.current if number is None else number)
         before = [] if branch.parent is None else self.path(branch.parent)[: branch.start]
         return before + branch.metrics
 
@@ -122,9 +127,9 @@ class Story:
 
     def home(self, epoch: int, number: int | None = None) -> int:
         """Return the branch that trained an epoch, from 1, on the way of a branch."""
-        branch = self.branches[self.current if number is None else number]
+        branch = self.at(self.current if number is None else number)
         while epoch <= branch.start and branch.parent is not None:
-            branch = self.branches[branch.parent]
+            branch = self.at(branch.parent)
         return branch.number
 
     def best(self, number: int | None = None) -> tuple[int, float] | None:
@@ -168,7 +173,7 @@ class Story:
             self.params = {name: frozen(value) for name, value in event["params"].items()}
             self.seed, self.planned = event["seed"], event["epochs"]
             self.metric, self.goal = event["metric"], event["goal"]
-            self.branches = [Branch(0, None, 0, "begin", [])]
+            self.branches = [Branch(1, None, 0, "begin", [])]
         elif kind == "epoch":
             self.branch.metrics.append(dict(event["metrics"]))
             self.branch.seconds += event["seconds"]
@@ -197,9 +202,9 @@ class Story:
             self._begin(Branch(0, branch.number, epoch, "fork", changes))
         elif act == "switch":
             number = event["to"]
-            if number >= len(self.branches):
-                last = len(self.branches) - 1
-                known = "there is only branch 0" if not last else f"there are branches 0 to {last}"
+            last = len(self.branches)
+            if not 1 <= number <= last:
+                known = "there is only branch 1" if last == 1 else f"there are branches 1 to {last}"
                 raise ActError(f"there is no branch {number}: {known}")
             if number == self.current:
                 raise ActError(f"this is branch {number} already")
@@ -225,8 +230,8 @@ class Story:
         self._begin(Branch(0, branch.number, to, "back", changes))
 
     def _begin(self, branch: Branch) -> None:
-        branch.number = self.current = len(self.branches)
         self.branches.append(branch)
+        branch.number = self.current = len(self.branches)
 
     # What it comes to
 
@@ -257,7 +262,7 @@ class Story:
             if branch.parent is None:
                 break
             end = branch.start if branch.kind == "fork" else branch.start - 1
-            branch = self.branches[branch.parent]
+            branch = self.at(branch.parent)
         return [each for each in self.acts if each.epoch <= last.get(each.branch, -1)]
 
 

@@ -30,10 +30,10 @@ TOLD = 3
 """Acts that are shown, the last ones."""
 
 KEYS = {
-    "Enter": "train another day; while it trains, pause after this epoch",
-    "day NUMBER": "epochs in a day from now on",
+    "Enter": "train a day; any key pauses after the present epoch",
+    "day NUMBER": "how many epochs a day has from now on",
     "help": "this page",
-    "quit": "leave; hpsearch panda RUN goes on later, and nothing is lost",
+    "quit": "leave: hpsearch panda RUN goes on, nothing is lost",
 }
 """What can be typed beside acts."""
 
@@ -291,12 +291,14 @@ class Desk:
     def screen(self, width: int, height: int, *, unicode: bool) -> list[str]:
         """Return what the terminal shows, line by line; the last one is typed on."""
         from hpsearch.panda import ACTS
-        from hpsearch.report.byhand import where_text
 
-        story = self.story
         state = "pausing" if self.pausing else "training" if self.left else ""
-        title = f"{self.name}  {where_text(story)}"
-        top = [f"{title[: width - len(state) - 2]}  {state}".rstrip(), *self._figures(width)]
+        title = self._title()
+        top = [
+            f"{title[: width - len(state) - 3]}  {state}".rstrip(),
+            self._scores(),
+            self._figures(),
+        ]
         prompt = (
             ("> " + self.typed)[-(width - 1) :]
             if len(self.typed) + 2 >= width
@@ -318,7 +320,40 @@ class Desk:
         lines = [each[: width - 1] for each in [*top, *middle, *told, *message]]
         return [*lines[: max(0, height - 1)], prompt]
 
-    def _figures(self, width: int) -> list[str]:
+    def _title(self) -> str:
+        story = self.story
+        of = "" if story.length is None else f" of {story.length}"
+        branches = len(story.branches)
+        branch = f"  branch {story.current} of {branches}" if branches > 1 else ""
+        return f"{self.name}  epoch {story.epoch}{of}{branch}"
+
+    def _scores(self) -> str:
+        """Return the line of the figures now and at their best."""
+        from hpsearch.report.table import measure_text
+
+        story = self.story
+        if not story.epoch:
+            return "not trained yet"
+        text, best, last = measure_text(story.metric), story.best(), story.path()[-1]
+        now = last.get(story.metric)
+        parts = [f"{story.metric} {'not finite' if now is None else text(now)}"]
+        if best is not None:
+            parts.append(f"best {text(best[1])} at epoch {best[0]}")
+        beside = self._beside()
+        if beside and last.get(beside) is not None:
+            parts.append(f"{beside} {text(last[beside])}")
+        own = story.branch.metrics
+        if own:
+            parts.append(f"{story.branch.seconds / len(own):.2g} s an epoch")
+        return "  ".join(parts)
+
+    def _beside(self) -> str:
+        """Return the metric of the training set that is drawn beside that of the dev set."""
+        metric, path = self.story.metric, self.story.path()
+        other = metric.replace("dev_", "train_", 1) if metric.startswith("dev_") else ""
+        return other if path and other in path[0] else ""
+
+    def _figures(self) -> str:
         """Return the line of hyperparameters."""
         from hpsearch.objectives.mlp import MLP
         from hpsearch.panda import settings_now
@@ -339,7 +374,7 @@ class Desk:
             names = ["learning_rate", *(name for name, is_used in used.items() if is_used)]
             names.insert(1, "batch_size")
         parts = [f"{name} {option_text(now[name])}" for name in names]
-        return ["  ".join(parts)[: width - 1]]
+        return "  ".join(parts)
 
     def _chart(self, width: int, height: int, *, unicode: bool) -> list[str]:
         from hpsearch.report.table import measure_text
@@ -347,14 +382,13 @@ class Desk:
 
         story = self.story
         dot, small, cross = ("●", "·", "×") if unicode else ("*", ".", "x")
-        metric = story.metric
-        beside = metric.replace("dev_", "train_") if metric.startswith("dev_") else ""
+        metric, beside = story.metric, self._beside()
         others = [each.number for each in story.branches if each.number != story.current]
         curves: list[tuple[str, list[float | None]]] = [
-            (cross, [*[None] * story.branches[each].start, *_own(story, each)]) for each in others
+            (cross, [*[None] * story.at(each).start, *_own(story, each)]) for each in others
         ]
         legend = [f"{dot} {metric}"]
-        if beside and any(beside in each for each in story.path()[:1]):
+        if beside:
             curves.append((small, story.curve(metric=beside)))
             legend.append(f"{small} {beside}")
         if others:
@@ -377,7 +411,7 @@ class Desk:
 
 
 def _own(story: Story, number: int) -> list[float | None]:
-    return [each.get(story.metric) for each in story.branches[number].metrics]
+    return [each.get(story.metric) for each in story.at(number).metrics]
 
 
 def _epochs(count: int) -> str:

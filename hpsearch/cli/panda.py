@@ -75,7 +75,7 @@ def panda(
     """Train one model of CONFIG, and change its hyperparameters while it trains.
 
     Shows the learning curve. After each day of some epochs, and at a key press at any time, it
-    takes acts: learning_rate 0.003, learning_rate *2, back 12, fork, switch 0, stop early,
+    takes acts: learning_rate 0.003, learning_rate *2, back 12, fork, switch 1, stop early,
     note TEXT, quit; help lists them. With RUN, or the same CONFIG again, it goes on where it was
     left, however it ended.
     """
