@@ -32,6 +32,8 @@ LAYERS = [
         "overview",
         "predict",
         "panda",
+        "gradcheck",
+        "starter",
     ],
     ["cli"],
 ]

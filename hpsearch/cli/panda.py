@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hpsearch.cli.options import complete_run, for_runs, hint, quiet_option, runs_option
+from hpsearch.cli.options import (
+    complete_run,
+    for_runs,
+    hint,
+    quiet_option,
+    runs_option,
+    setting_option,
+    settings_from,
+)
 
 if TYPE_CHECKING:
     from hpsearch.config import Config
@@ -31,14 +39,7 @@ DAY = 5
     show_default=True,
     help="Epochs after which you are asked.",
 )
-@click.option(
-    "-s",
-    "--set",
-    "given",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="A hyperparameter to begin with. Default: the middle of its scale.",
-)
+@setting_option
 @click.option(
     "--from",
     "earlier",
@@ -133,7 +134,7 @@ def _opening(
     from hpsearch.runs import load_by_hand
     from hpsearch.store import RunFolder, find_run
 
-    values = dict(map(_parted, given))
+    values = settings_from(given)
     path = Path(target)
     if not (path.suffix in (".yaml", ".yml") or path.is_file()):
         folder = find_run(runs, target)
@@ -165,13 +166,6 @@ def _check_same_beginning(folder: RunFolder, start: Beginning, begun: dict[str, 
             f"{folder.path} began with another setting; choose another name with --name, or go on "
             f"with it: hpsearch panda {folder.name}"
         )
-
-
-def _parted(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name.strip() or not value.strip():
-        raise click.UsageError(f"--set takes NAME=VALUE, such as learning_rate=0.01, not '{text}'")
-    return name.strip(), value.strip()
 
 
 def _best(name: str, runs: Path) -> tuple[Config, Any]:
