@@ -539,14 +539,20 @@ def read_value(config: Config, name: str, text: str) -> Any:
     settings = config.objective.SETTINGS
     try:
         document = parse_yaml(f"{name}: {text}".encode(), name)
-        if settings is not None:
-            return Sections(document).field(settings, name, (name,))
     except UserError as error:
-        first, *rest = str(error).splitlines()
-        said = first.split(": ", 1)[-1]
-        hint = " ".join(line for line in rest[2:] if line.strip())
-        raise UserError(f"{said}\n{hint}" if hint else said) from None
+        raise UserError(f"{name} cannot be '{text}': {_without_place(error)[0]}") from None
+    if settings is not None:
+        try:
+            return Sections(document).field(settings, name, (name,))
+        except UserError as error:
+            raise UserError("\n".join(filter(None, _without_place(error)))) from None
     value = document.value[name] if isinstance(document.value, dict) else None
     if value is None or isinstance(value, dict):
         raise UserError(f"{name} must be a number, text, true, false or a list, found '{text}'")
     return frozen(value)
+
+
+def _without_place(error: UserError) -> tuple[str, str]:
+    """Return the sentence and the hint of an error that points at a place in a text."""
+    first, *rest = str(error).splitlines()
+    return first.split(": ", 1)[-1], " ".join(line for line in rest[2:] if line.strip())
