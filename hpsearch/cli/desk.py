@@ -116,7 +116,7 @@ class Desk:
                 while True:
                     self._draw()
                     self._wait()
-                    while self.work is None and self._keys:
+                    while self.work is None and not self.left and self._keys:
                         self._key(self._keys.popleft())
                     if self.work is None and self.left > 0:
                         self._train()
@@ -186,7 +186,7 @@ class Desk:
             if not data:  # the terminal is gone
                 raise LeaveError(129)
             self._keys.extend(_pressed(self._decoder.decode(data)))
-            if self.work is not None:
+            if self.work is not None and self._keys:
                 self._pause()
         if self.work is not None and self.work.done in ready:
             self._finish()
@@ -295,7 +295,7 @@ class Desk:
         state = "pausing" if self.pausing else "training" if self.left else ""
         title = self._title()
         top = [
-            f"{title[: width - len(state) - 3]}  {state}".rstrip(),
+            f"{title[: width - len(state) - 3]}  {state}" if state else title,
             self._scores(),
             self._figures(),
         ]
@@ -439,10 +439,15 @@ def _raw_terminal(out: TextIO) -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(OSError, ValueError, termios.error):
+        try:
             out.write("\x1b[?25h\x1b[?1049l")
             out.flush()
             termios.tcsetattr(0, termios.TCSADRAIN, before)
+        except (OSError, termios.error):  # it was closed: nobody reads what we say from now on
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            for descriptor in (0, 1, 2):
+                os.dup2(nowhere, descriptor)
+            os.close(nowhere)
 
 
 @contextlib.contextmanager
