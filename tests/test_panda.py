@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -15,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from conftest import Command
+from conftest import ROOT, Command
+from hpsearch.nn.changes import CHANGEABLE
 from hpsearch.store import ACTS, RunFolder
 from hpsearch.story import Story
 
@@ -565,3 +568,36 @@ def test_the_list_has_models_that_are_trained_by_hand(answer: Command, here: Pat
     (entry,) = json.loads(answer("list", "--json").stdout)
     assert (entry["run"], entry["state"], entry["trials"]) == ("my-panda", "complete", 3)
     assert entry["due"] is None
+
+
+# The page
+
+
+def test_the_commands_on_the_page_work_in_their_order(answer: Command, here: Path) -> None:
+    """The one that asks at a terminal is played from the page's own script."""
+    page = (ROOT / "docs" / "panda.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```\w*\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    for name, text in re.findall(r"^`([\w.]+)`:\n\n```\w*\n(.*?)^```", page, re.M | re.S):
+        (here / name).write_text(text)
+    (here / "page.txt").write_text(next(each for each in blocks if each.startswith("# one act")))
+    shutil.copytree(ROOT / "configs", here / "configs")
+    commands = [line for text in blocks for line in text.splitlines() if line[:9] == "hpsearch "]
+    assert len(commands) == 7
+    assert commands[0] == "hpsearch panda configs/digits.yaml"
+    for line in [f"{commands[0]} --script page.txt", *commands[1:]]:
+        done = answer(*shlex.split(line)[1:])
+        assert done.returncode == 0, f"{line}: {done.stderr}"
+    (result,) = RunFolder(here / "runs/schedule").results()
+    assert result.metrics == story(here / "runs/digits-panda").path()[-1]
+
+
+def test_every_act_and_key_is_on_the_page() -> None:
+    from hpsearch.cli.desk import KEYS
+    from hpsearch.panda import ACTS
+
+    page = (ROOT / "docs" / "panda.md").read_text(encoding="utf-8")
+    for each in (*ACTS, *KEYS):
+        word = each.partition(" ")[0]
+        assert word.isupper() or word in ("Enter", "quit", "help") or f"`{word}" in page, word
+    for name in CHANGEABLE:
+        assert f"`{name}`" in page
