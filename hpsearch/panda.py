@@ -103,6 +103,8 @@ def beginning(
     params |= {name: best[name] for name in best if name in params}
     params |= values
     origin |= dict.fromkeys(values, "--set")
+    if config.kind == "trainer":
+        params.pop("early_stopping", None)  # who watches decides when to stop
     seed = config.training_seed(0) if earlier is None else earlier[1].seed
     return Beginning(params, seed, {name: origin[name] for name in params if name in origin})
 
@@ -124,7 +126,7 @@ def usable(config: Config, params: Params) -> MLP | PythonFunction:
         raise config.document.error(("objective", config.kind), text, hint) from None
     if isinstance(found, MLP):
         given = {**found.constants, **params}
-        given.pop("early_stopping", None)  # who watches decides when to stop
+        given.pop("early_stopping", None)
         found = replace(found, constants=given)
         for _, text in found.problems({}):
             raise UserError(text)

@@ -300,6 +300,46 @@ def test_a_written_config_never_replaces_a_file(answer: Command, here: Path) -> 
     assert (here / "my.yaml").read_text() == CONFIG
 
 
+def test_early_stopping_is_left_to_who_watches(answer: Command, here: Path) -> None:
+    searched = "  early_stopping: {type: int, min: 1, max: 2}\n"
+    for extra, objective in (("", "epochs: 12, early_stopping: 1"), (searched, "epochs: 12")):
+        (here / "my.yaml").write_text(CONFIG.replace("epochs: 12", objective) + extra)
+        name = f"run-{len(extra)}"
+        played(answer, "my.yaml", "straight.txt", "--name", name)
+        found = story(here / "runs" / name)
+        assert found.epoch == 9
+        assert answer("panda", name, "--write", f"{name}.yaml", "-q").returncode == 0
+        assert answer("run", f"{name}.yaml", "-q", "--name", f"{name}-again").returncode == 0
+        (result,) = RunFolder(here / f"runs/{name}-again").results()
+        assert result.metrics == found.path()[-1]
+
+
+def test_a_setting_with_lists_and_conditions_is_written_as_it_was_trained(
+    answer: Command, here: Path
+) -> None:
+    (here / "deep.yaml").write_text(
+        "objective: {trainer: mlp, epochs: 6}\ndata: {source: moons}\nparameters:\n"
+        "  layers: {type: int, min: 1, max: 3}\n"
+        "  hidden_units: {type: int, min: 4, max: 8, repeat: layers}\n"
+        "  optimizer: {values: [adam, momentum]}\n"
+        "  beta2: {scale: one_minus_log, min: 0.9, max: 0.999, when: {optimizer: adam}}\n"
+    )
+    (here / "deep.txt").write_text("at 2: keep_prob [0.9, 0.8]\nat 4: back 0\nat 0: l2 0.1\n")
+    played(answer, "deep.yaml", "deep.txt", "--set", "optimizer=adam")
+    found = story(here / "runs/deep-panda")
+    assert found.params["hidden_units"] == (6, 6)
+    assert found.params["beta2"] == pytest.approx(0.99)
+    assert answer("panda", "--replay", "deep-panda", "-q").returncode == 0
+    for act in ("back 0", "switch 1"):
+        if act == "switch 1":
+            (here / "deep.txt").write_text((here / "deep.txt").read_text() + f"at 6: {act}\n")
+            played(answer, "deep.yaml", "deep.txt")
+        assert answer("panda", "deep-panda", "-w", f"{act[:4]}.yaml", "-q").returncode == 0
+        assert answer("run", f"{act[:4]}.yaml", "-q").returncode == 0
+        (result,) = RunFolder(here / f"runs/{act[:4]}").results()
+        assert result.metrics == story(here / "runs/deep-panda").path()[-1]
+
+
 # What it begins with
 
 
@@ -551,7 +591,9 @@ def test_the_report_tells_the_story_in_words_and_in_a_picture(answer: Command, h
     assert any(line.startswith("3 fork at 8 from 2 10 ") for line in lines)
     assert any("learning_rate *2 learning_rate 0.02" in line for line in lines)
     assert answer("report", "my-panda", "--plot", "path", "-o", "path.svg").returncode == 0
-    assert "branches that were left" in (here / "path.svg").read_text()
+    drawn = (here / "path.svg").read_text()
+    assert "branches that were left" in drawn
+    assert "branches that were kept" not in drawn  # all of its epochs are the model's too
     assert answer("report", "my-panda", "--html", "page.html").returncode == 0
     page = (here / "page.html").read_text()
     assert "The way of the model" in page

@@ -16,11 +16,10 @@ from hpsearch.report.picture import (
     score_axis,
     short,
 )
-from hpsearch.story import Story
+from hpsearch.story import Branch, Story
 
 TITLE = "The way of the model"
 MOST_METRICS = 8
-MOST_ACTS = 40
 
 
 def path(report: Report) -> Picture:
@@ -32,23 +31,14 @@ def path(report: Report) -> Picture:
         [story.metric, *(n for branch in story.branches for each in branch.metrics for n in each)]
     )
     panels = [_panel(story, name) for name in [*names][:MOST_METRICS]]
-    acts = [act_text(told.epoch, told.text, told.result) for told in story.acts]
-    more = len(acts) - MOST_ACTS
-    notes = [*acts[:MOST_ACTS], *([f"and {more} more acts"] if more > 0 else [])]
     return Picture(
         "path",
         TITLE,
         "The thick line is the model there is now; the others are branches that it left, or that "
         "were kept beside it. A square is an act: what it did to the curve shows after it.",
         tuple(panel for panel in panels if panel is not None),
-        tuple(notes),
         choose=True,
     )
-
-
-def act_text(epoch: int, text: str, result: str) -> str:
-    """Say an act on one line."""
-    return f"at {epoch}: {text}" + (f" ({result})" if result else "")
 
 
 def _panel(story: Story, name: str) -> Panel | None:
@@ -59,9 +49,10 @@ def _panel(story: Story, name: str) -> Panel | None:
     marks: list[Marks] = []
     for state, label in ((True, "branches that were left"), (False, "branches that were kept")):
         lines = [
-            _line(ways[branch.number], max(branch.start, 1), branch.number)
+            _line(ways[branch.number], max(shared, 1), branch.number)
             for branch in story.branches
-            if branch.number != story.current and branch.left is state and branch.metrics
+            if branch.number != story.current and branch.left is state
+            if (shared := _shared(story, branch)) < branch.epochs and branch.metrics
         ]
         if lines:
             marks.append(Lines("rest" if state else "middle", tuple(lines), label))
@@ -79,6 +70,12 @@ def _panel(story: Story, name: str) -> Panel | None:
     axis, note = score_axis(name, values)
     last = max(len(way) for way in ways.values())
     return Panel(name, Axis("epoch", 0.5, last + 0.5), axis, tuple(marks), note)
+
+
+def _shared(story: Story, branch: Branch) -> int:
+    """Return up to which epoch a branch need not be drawn: its parent or the model has it."""
+    own = range(branch.start + 1, min(branch.epochs, story.epoch) + 1)
+    return branch.start + sum(story.home(epoch) == branch.number for epoch in own)
 
 
 def _line(way: Sequence[float | None], first: int, number: int) -> Line:
