@@ -10,7 +10,7 @@ import click
 from hpsearch.cli.options import hint
 
 
-@click.command(short_help="Write a starter config: for digits, your CSV, function or program.")
+@click.command(short_help="Write a starter config: for your CSV, function or program.")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--csv", "table", type=click.Path(path_type=Path), help="A table to learn from.")
 @click.option("--label", help="The column of --csv to learn. Default: a guess, which it says.")
