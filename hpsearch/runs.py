@@ -106,6 +106,8 @@ def _report_by_hand(folder: RunFolder) -> Report:
                 seconds=branch.seconds,
             )
         )
+    if not results:
+        raise UserError(f"the run {folder.name} has no epoch yet, so there is nothing to report")
     run = replace(run_of(config, results), space=Space({}))
     text = config.document.raw.decode(errors="replace")
     return Report(run, results, where_text(story), text, folder.provenance(), story=story)
