@@ -12,8 +12,9 @@ from hpsearch.config import Config
 from hpsearch.errors import HpsearchError
 from hpsearch.report import Column, Table
 from hpsearch.report.table import measure_text
-from hpsearch.runs import changes_since, end_of, load_run, trials_of
+from hpsearch.runs import changes_since, end_of, load_by_hand, load_run, trials_of
 from hpsearch.store import RunFolder, all_runs
+from hpsearch.story import Story
 from hpsearch.strategies import Listed
 from hpsearch.trial import Result, none_complete_text, ranked
 
@@ -42,6 +43,8 @@ class Entry:
     """What of data, code and versions changed since."""
     problem: str | None = None
     """Why it cannot be read, or that no trial is complete."""
+    by_hand: bool = False
+    """Whether it is one model that was trained by hand, which no retest can repeat."""
 
 
 def entries(runs: Path) -> list[Entry]:
@@ -56,6 +59,8 @@ def entries(runs: Path) -> list[Entry]:
 
 def _entry(folder: RunFolder) -> Entry:
     try:
+        if folder.has_acts():
+            return _by_hand(folder)
         config = load_run(folder, with_data=False)
         results = trials_of(config, folder.results(curves=False))
     except HpsearchError as error:
@@ -74,6 +79,26 @@ def _entry(folder: RunFolder) -> Entry:
         is_retest=isinstance(config.strategy, Listed),
         changes=tuple(_changes(config, folder)),
         problem=none_complete_text(folder.name, results),
+    )
+
+
+def _by_hand(folder: RunFolder) -> Entry:
+    """Return the entry of a model that is trained by hand, whose branches count as trials."""
+    config, story = load_by_hand(folder, with_data=False), Story(folder.acts())
+    curve = story.curve() if story else []
+    state = "complete" if story and story.finished else "interrupted"
+    return Entry(
+        name=folder.name,
+        state="running" if folder.is_being_written() else state,
+        trials=len(story.branches),
+        metric=config.metric_name,
+        best=curve[-1] if curve else None,
+        best_trial=story.current if curve else None,
+        last=_last(folder, ()),
+        parent=config.parent,
+        is_retest=False,
+        changes=(),
+        by_hand=True,
     )
 
 
@@ -116,7 +141,7 @@ def due(entry: Entry, every: Sequence[Entry], now: datetime, older_than: timedel
 
     A retest that is complete counts instead of the run: then it is the retest that can be too old.
     """
-    if entry.is_retest or entry.state != "complete":
+    if entry.is_retest or entry.by_hand or entry.state != "complete":
         return None
     retests = [
         each

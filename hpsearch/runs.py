@@ -29,9 +29,12 @@ from hpsearch.report import (
     ties_text,
     trials_table,
 )
+from hpsearch.report.byhand import where_text
 from hpsearch.report.importance import FEWEST
 from hpsearch.report.table import measure_text
+from hpsearch.space import Space
 from hpsearch.store import BEST, CONFIG, LEADERBOARD, PROVENANCE, TABLE, RunFolder
+from hpsearch.story import Story
 from hpsearch.strategies import Halving
 from hpsearch.trial import (
     Result,
@@ -65,6 +68,8 @@ def report_of(folder: RunFolder) -> Report:
     """
     from hpsearch.report.picture import Report
 
+    if folder.has_acts():
+        return _report_by_hand(folder)
     config = load_run(folder, with_data=False)
     steps = counted(config, folder.results())
     results = joined(steps)
@@ -78,6 +83,34 @@ def report_of(folder: RunFolder) -> Report:
         rungs=rungs_of(config),
         tested=test_text(folder),
     )
+
+
+def _report_by_hand(folder: RunFolder) -> Report:
+    """As `report_of`: each branch of a model that was trained by hand is a result."""
+    from hpsearch.report.picture import Report
+
+    config, story = load_by_hand(folder, with_data=False), Story(folder.acts())
+    results = []
+    for branch in story.branches:
+        way = story.path(branch.number)
+        if not way:
+            continue
+        score = way[-1].get(story.metric)
+        status = "complete" if score is not None else "diverged"
+        curve = {name: story.curve(branch.number, name) for name in way[-1]}
+        results.append(
+            Result(
+                *(branch.number, status, {}, (), story.seed, branch.epochs, score),
+                metrics=dict(way[-1]),
+                curve=curve,
+                seconds=branch.seconds,
+            )
+        )
+    if not results:
+        raise UserError(f"the run {folder.name} has no epoch yet, so there is nothing to report")
+    run = replace(run_of(config, results), space=Space({}))
+    text = config.document.raw.decode(errors="replace")
+    return Report(run, results, where_text(story), text, folder.provenance(), story=story)
 
 
 def counted(config: Config, results: Sequence[Result]) -> list[Result]:
@@ -196,8 +229,29 @@ def load_run(folder: RunFolder, name: str | None = None, *, with_data: bool = Tr
     with_data: False to leave the data unread: a report needs none.
 
     Raises:
-        UserError: the data are gone, or the config was damaged.
+        UserError: the data are gone, the config was damaged, or the run is no search.
     """
+    if folder.has_acts():
+        raise UserError(
+            f"the run {folder.name} is one model that was trained by hand, and no search\n"
+            f"Its story: hpsearch report {folder.name}. As a config that can be run: "
+            f"hpsearch panda {folder.name} --write FILE"
+        )
+    return _load(folder, name, with_data=with_data)
+
+
+def load_by_hand(folder: RunFolder, *, with_data: bool = True) -> Config:
+    """Read the config of a run in which one model is trained by hand; as `load_run`."""
+    if not folder.has_acts():
+        raise UserError(
+            f"the run {folder.name} is a search, and no model that is trained by hand\n"
+            f"Its best setting, by hand from its first epoch: hpsearch panda CONFIG "
+            f"--from {folder.name}"
+        )
+    return _load(folder, with_data=with_data)
+
+
+def _load(folder: RunFolder, name: str | None = None, *, with_data: bool = True) -> Config:
     provenance = folder.provenance()
     where = Path(provenance["config"]["folder"]) if provenance else folder.path
     config = load_config(folder.path / CONFIG, name or folder.name, where, with_data=with_data)
@@ -219,7 +273,7 @@ def open_config(path: Path, name: str | None = None) -> Config:
         UserError: anything wrong with the file or its data, with the place.
     """
     itself = RunFolder(path.absolute().parent)
-    if path.name == CONFIG and itself.has_record():
+    if path.name == CONFIG and (itself.has_record() or itself.has_acts()):
         return load_run(itself, name)
     return load_config(path, name)
 

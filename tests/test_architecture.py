@@ -14,7 +14,7 @@ PACKAGE = ROOT / "hpsearch"
 LAYERS = [
     ["errors", "fields", "trial", "repeats", "threads"],
     ["yamlfile", "expressions", "scales", "seeds", "gaussian", "data", "nn"],
-    ["space", "diagnosis", "history", "intervals", "model"],
+    ["space", "diagnosis", "history", "intervals", "model", "story"],
     ["surrogate"],
     ["zoom", "strategies", "objectives", "report", "ending"],
     ["config", "child", "supervisor", "store"],
@@ -31,6 +31,9 @@ LAYERS = [
         "compare",
         "overview",
         "predict",
+        "panda",
+        "gradcheck",
+        "starter",
     ],
     ["cli"],
 ]

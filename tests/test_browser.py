@@ -10,10 +10,10 @@ import pytest
 from browser import PROGRAM, Browser, chromium
 from hpsearch.report.page import report_page
 from hpsearch.report.picture import MOST_TRIALS
-from hpsearch.report.pictures import PICTURES
+from hpsearch.report.pictures import BY_HAND, PICTURES
 from hpsearch.runs import report_of
 from hpsearch.store import RECORD, RunFolder, encode
-from test_page import HOSTILE, TEXT, hostile, made, plain, result
+from test_page import HOSTILE, TEXT, by_hand, hostile, made, plain, result
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="there is no Chromium on this machine")
 
@@ -33,6 +33,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     runs = {
         "plain": made(folder, [*scored, plain(30, None, message="no luck")], TEXT, "plain"),
         "hostile": hostile(folder),
+        "by_hand": by_hand(folder),
         "failures": made(folder, [plain(i, None) for i in range(3)], TEXT, "failures"),
         "many": many(folder / "many"),
     }
@@ -80,7 +81,7 @@ def opened(browser: Browser, pages: dict[str, Path]) -> Browser:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [(1200, 900), PHONE])
-@pytest.mark.parametrize("name", ["plain", "hostile", "failures"])
+@pytest.mark.parametrize("name", ["plain", "hostile", "failures", "by_hand"])
 def test_a_page_is_drawn_without_a_complaint_and_fits(
     name: str, size: tuple[int, int], scheme: str, browser: Browser, pages: dict[str, Path]
 ) -> None:
@@ -94,8 +95,8 @@ def test_a_page_is_drawn_without_a_complaint_and_fits(
     background = browser.value("getComputedStyle(document.body).backgroundColor")
     assert (background == "rgb(255, 255, 255)") == (scheme == "light")
     drawn = browser.value("[...document.querySelectorAll('.picture')].map(p => p.dataset.picture)")
-    assert set(drawn) <= PICTURES.keys()
-    assert len(drawn) == (7 if name != "failures" else 2)
+    assert set(drawn) <= (BY_HAND if name == "by_hand" else PICTURES).keys()
+    assert len(drawn) == {"failures": 2, "by_hand": 1}.get(name, 7)
 
 
 def test_what_is_hostile_is_shown_and_not_run(browser: Browser, pages: dict[str, Path]) -> None:

@@ -85,6 +85,25 @@ def made(runs: Path, results: list[Result], text: str = TEXT, name: str = "a") -
     return folder
 
 
+def by_hand(runs: Path) -> RunFolder:
+    """One model that was trained by hand, with hostile notes and a branch that was left."""
+    folder = RunFolder(runs / "by_hand")
+    with folder.claim_acts():
+        folder.write(CONFIG, TEXT)
+        start = {"kind": "start", "params": {"learning_rate": 0.1}, "seed": 1, "epochs": 9}
+        folder.append_act({**start, "metric": "dev_error", "goal": "minimize"})
+        for branch in (1, 2):
+            for epoch in range(1 if branch == 1 else 3, 7):
+                metrics = {"dev_error": 0.5 / epoch / branch, "train_error": 0.1}
+                event = {"kind": "epoch", "branch": branch, "epoch": epoch, "seconds": 0.1}
+                folder.append_act({**event, "metrics": metrics})
+            for note in HOSTILE:
+                folder.append_act({"kind": "act", "act": "note", "text": f"note {note}"})
+            if branch == 1:
+                folder.append_act({"kind": "act", "act": "back", "to": 2, "text": "back 2"})
+    return folder
+
+
 def hostile(runs: Path) -> RunFolder:
     """A run in which everything that comes from outside is hostile."""
     text = PROGRAM.format(values=json.dumps(HOSTILE))

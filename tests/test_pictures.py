@@ -32,7 +32,7 @@ from hpsearch.report.picture import (
     evenly,
     usual_range,
 )
-from hpsearch.report.pictures import PICTURES
+from hpsearch.report.pictures import BY_HAND, PICTURES
 from hpsearch.report.pictures.curves import MOST_CURVES, MOST_EPOCHS
 from hpsearch.report.pictures.progress import best_so_far, busy_seconds
 from hpsearch.report.terminal import curve_text
@@ -142,7 +142,7 @@ def test_every_picture_of_an_ordinary_run_is_drawn(name: str) -> None:
 
 
 def test_the_command_knows_the_pictures_and_the_paper_their_colours() -> None:
-    assert tuple(PICTURES) == PICTURE_NAMES
+    assert (*PICTURES, *BY_HAND) == PICTURE_NAMES
     assert COLOURS.keys() == ROLES.keys()
 
 

@@ -15,8 +15,11 @@ from hpsearch import __version__
 from hpsearch.cli.best import best
 from hpsearch.cli.compare import compare
 from hpsearch.cli.evaluate import evaluate
+from hpsearch.cli.gradcheck import gradcheck
+from hpsearch.cli.init import init
 from hpsearch.cli.list_runs import list_runs
 from hpsearch.cli.options import show_text
+from hpsearch.cli.panda import panda
 from hpsearch.cli.predict import predict
 from hpsearch.cli.preview import preview
 from hpsearch.cli.refine import refine
@@ -75,8 +78,8 @@ def cli() -> None:
 
 
 for command in (
-    *(run, resume, refine, report, list_runs, best, compare),
-    *(evaluate, predict, retest, preview, schema),
+    *(init, run, resume, refine, report, list_runs, best, compare),
+    *(panda, evaluate, predict, retest, preview, gradcheck, schema),
 ):
     cli.add_command(command)
 

@@ -112,6 +112,29 @@ jobs_option = click.option(
 )
 
 
+setting_option = click.option(
+    "-s",
+    "--set",
+    "given",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A hyperparameter to begin with. Default: the middle of its scale.",
+)
+
+
+def settings_from(given: tuple[str, ...]) -> dict[str, str]:
+    """Return what `setting_option` was given, as it was typed, by name."""
+    found = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip() or not value.strip():
+            raise click.UsageError(
+                f"--set takes NAME=VALUE, such as learning_rate=0.01, not '{text}'"
+            )
+        found[name.strip()] = value.strip()
+    return found
+
+
 def complete_run(
     ctx: click.Context,
     param: click.Parameter,

@@ -50,7 +50,7 @@ def write_picture(folder: RunFolder, name: str, file: str | None, *, quiet: bool
     from hpsearch.errors import UserError
     from hpsearch.report.page import picture_page
     from hpsearch.report.paper import drawing
-    from hpsearch.report.pictures import PICTURES
+    from hpsearch.report.pictures import BY_HAND, PICTURES
     from hpsearch.runs import report_of
 
     endings = f"{', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}"
@@ -62,7 +62,14 @@ def write_picture(folder: RunFolder, name: str, file: str | None, *, quiet: bool
         raise UserError(f"'{file}': a picture's file must end with {endings}")
     check_place(path)
     report = report_of(folder)
-    picture = PICTURES[name](report)
+    known = PICTURES if report.story is None else BY_HAND
+    if name not in known:
+        what = "a search" if report.story is None else "one model that was trained by hand"
+        raise UserError(
+            f"the run {report.run.name} is {what}, which has no picture '{name}'\n"
+            f"It has: {', '.join(known)}."
+        )
+    picture = known[name](report)
     if not picture.panels:
         what = f"the run {report.run.name} has no picture '{name}'"
         raise UserError(f"{what}: {picture.missing}")

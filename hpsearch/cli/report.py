@@ -37,6 +37,7 @@ PICTURE_NAMES = (
     "progress",
     "projection",
     "errors",
+    "path",
 )
 FORMAT_NAMES = ("text", "markdown", "csv", "json", "latex", "html-table")
 
@@ -161,6 +162,9 @@ def report(
     if importance:
         _show_importance(folders, name, quiet=quiet)
         return
+    if len(folders) == 1 and folders[0].has_acts():
+        _show_story(folders[0], name)
+        return
     # All is read before anything is shown: what cannot be read is one sentence and no table.
     shown, ends = zip(*map(_read, folders), strict=True)
     tests = list(map(test_text, folders))
@@ -186,6 +190,28 @@ def report(
             _tell_provenance(folder)
     if sys.stdout.isatty():
         _hint_after(*folders)
+
+
+def _show_story(folder: RunFolder, name: str) -> None:
+    """Show what became of a model that was trained by hand: its branches, then its acts."""
+    from hpsearch.report import FORMATS
+    from hpsearch.report.byhand import acts_table, branches_table, where_text
+    from hpsearch.report.formats import plain_text
+    from hpsearch.story import Story
+
+    story = Story(folder.acts())
+    if not story:
+        click.echo("nothing happened yet")
+        return
+    if name != "text":
+        click.echo(FORMATS[name](acts_table(story)))
+        return
+    width = terminal_width()
+    click.echo(f"{folder.name}: {where_text(story)}")
+    for table in (branches_table(story), acts_table(story)):
+        if table.rows:
+            click.echo()
+            click.echo(plain_text(table, width))
 
 
 def _show_rounds(folders: list[RunFolder], name: str) -> None:

@@ -244,7 +244,10 @@ class Sections:
         """Return the value at a place, or None where there is none."""
         value = self.document.value
         for part in place:
-            value = value.get(part) if isinstance(value, Mapping) else None
+            if isinstance(value, list) and isinstance(part, int):
+                value = value[part]
+            else:
+                value = value.get(part) if isinstance(value, Mapping) else None
         return value
 
     def mapping(self, place: Place, known: Collection[str], example: str = "") -> dict[str, Any]:
@@ -326,6 +329,10 @@ class Sections:
         inner = next((each for each in parts if is_dataclass(each)), None)
         if inner is not None and isinstance(value, Mapping):
             return self.read(inner, place)
+        if inner is not None and isinstance(value, list):
+            for index in range(len(value)):
+                self.read(inner, (*place, index))
+            return tuple({name: frozen(part) for name, part in each.items()} for each in value)
         adapter = _adapter(cls, name)
         try:
             return adapter.validate_python(frozen(value))

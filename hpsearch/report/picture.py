@@ -14,6 +14,7 @@ from hpsearch.report.table import Run, printable
 from hpsearch.scales import Integer, Real
 from hpsearch.space import Axis as SpaceAxis
 from hpsearch.space import Choice
+from hpsearch.story import Story
 from hpsearch.trial import Result, none_complete_text, ranked
 
 T = TypeVar("T")
@@ -163,6 +164,8 @@ class Report:
     """The epochs of each rung, under halving."""
     tested: str | None = None
     """How often the test set was opened and what was last seen; None where it never was."""
+    story: Story | None = None
+    """Of a model that was trained by hand, whose branches are the results; None for a search."""
 
     @cached_property
     def ranked(self) -> list[Result]:

@@ -12,9 +12,10 @@ from typing import Any
 
 from hpsearch.diagnosis import Diagnosis, diagnose
 from hpsearch.errors import UserError
+from hpsearch.report.byhand import acts_table, branches_table
 from hpsearch.report.formats import html_table
 from hpsearch.report.picture import ROLES, Picture, Report
-from hpsearch.report.pictures import PICTURES
+from hpsearch.report.pictures import BY_HAND, PICTURES
 from hpsearch.report.rounds import boxes_table
 from hpsearch.report.rungs import epochs_text, rungs_table
 from hpsearch.report.table import (
@@ -27,6 +28,7 @@ from hpsearch.report.table import (
 )
 from hpsearch.report.ties import ties_text
 from hpsearch.space import option_text
+from hpsearch.story import Story
 from hpsearch.trial import Result, sentence, statuses_text, trials_text
 
 MOST_FAILURES = 50
@@ -41,6 +43,8 @@ def report_page(report: Report) -> str:
     Raises:
         UserError: plotly is not installed.
     """
+    if report.story is not None:
+        return _story_page(report, report.story)
     pictures = {name: draw(report) for name, draw in PICTURES.items()}
     drawn = [each for each in pictures.values() if each.panels]
     table = leaderboard([report.run])
@@ -56,6 +60,27 @@ def report_page(report: Report) -> str:
         ("config", "Config", f"<pre>{escape(report.config)}</pre>"),
     ]
     return _page(report, sections, drawn, table)
+
+
+def _story_page(report: Report, story: Story) -> str:
+    """Return the page of one model that was trained by hand."""
+    pictures = [draw(report) for draw in BY_HAND.values()]
+    facts = [
+        ("state", report.ended),
+        ("judged by", f"{story.metric}, to {story.goal}"),
+        ("began with", ", ".join(f"{n} {option_text(v)}" for n, v in story.params.items()) or "-"),
+        ("seed", str(story.seed)),
+    ]
+    acts = _scrolled(acts_table(story)) if story.acts else "<p>None.</p>"
+    sections = [
+        ("summary", "Summary", _facts(facts)),
+        *(_picture_section(each.name, each) for each in pictures),
+        ("branches", "Branches", _scrolled(branches_table(story))),
+        ("acts", "Acts", acts),
+        ("provenance", "Provenance", _provenance(report.provenance)),
+        ("config", "Config", f"<pre>{escape(report.config)}</pre>"),
+    ]
+    return _page(report, sections, pictures, None)
 
 
 def picture_page(report: Report, picture: Picture) -> str:
