@@ -30,7 +30,9 @@ from hpsearch.engines.base import EVERY, Cluster, LostError, Work, Workers
 from hpsearch.engines.shipping import NOTHING, pieces, shipment_of
 from hpsearch.engines.worker import Answer, Request, Setup
 from hpsearch.errors import MachineError, UserError
-from hpsearch.objectives import Command, Objective, ObjectiveError, PythonFunction
+from hpsearch.objectives import Objective, ObjectiveError
+from hpsearch.objectives.command import Command
+from hpsearch.objectives.python import PythonFunction
 from hpsearch.store import RunFolder
 from hpsearch.supervisor import START_LIMIT, Halt
 from hpsearch.trial import Params, Result, Trial
