@@ -240,10 +240,10 @@ class Remote:
         """Take the answer to a trial, unless it has been given up: then it runs elsewhere."""
         if by.tasks.get(task.trial.order) is not task or task.future is not future:
             return
-        del by.tasks[task.trial.order]
         if future.cancelled() or isinstance(future.exception(), LostError):
-            self._lost(task, by)
+            self._give_up(by)
             return
+        del by.tasks[task.trial.order]
         error = future.exception()
         answer = Answer(broken=_sentence(error)) if error else future.result()
         if self._halt.is_set() and answer.result is None:
@@ -273,34 +273,25 @@ class Remote:
         self._typical = seconds if self._typical is None else 0.8 * self._typical + 0.2 * seconds
         self._results.append(replace(result, params=task.trial.params))
 
-    def _lost(self, task: _Task, by: _Worker) -> None:
-        """Run a trial again whose worker was lost, unless it has taken several with it."""
-        task.losses += 1
-        if self._halt.is_set():
-            return
-        if task.losses < LOSSES:
-            self._warn(f"{by.name} was lost: trial {task.trial.number} runs again elsewhere")
-            self._again.append(task)
-            return
+    def _crashed(self, task: _Task, by: _Worker) -> Result:
+        """Return what became of a trial that has taken several workers with it."""
         trial = task.trial
-        self._results.append(
-            Result(
-                trial=trial.number,
-                status="crashed",
-                params=trial.params,
-                unit=trial.unit,
-                seed=trial.seed,
-                budget=task.epochs,
-                score=None,
-                attempts=task.attempt,
-                started=datetime.now(UTC).isoformat(timespec="milliseconds"),
-                seconds=round(time.monotonic() - task.began, 6),
-                message=f"{task.losses} workers that ran it were lost, the last one {by.name}",
-                epochs=None if task.epochs is None else self.planned(trial, task.epochs),
-                step=trial.step,
-                start=trial.start if self._resumes else 0,
-                rung=trial.rung,
-            )
+        return Result(
+            trial=trial.number,
+            status="crashed",
+            params=trial.params,
+            unit=trial.unit,
+            seed=trial.seed,
+            budget=task.epochs,
+            score=None,
+            attempts=task.attempt,
+            started=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            seconds=round(time.monotonic() - task.began, 6),
+            message=f"{task.losses} workers were lost while they ran it, the last one {by.name}",
+            epochs=None if task.epochs is None else self.planned(trial, task.epochs),
+            step=trial.step,
+            start=trial.start if self._resumes else 0,
+            rung=trial.rung,
         )
 
     def _halted(self) -> Iterator[Result | None]:
@@ -363,12 +354,22 @@ class Remote:
         del self._known[gone.name]
         if self._sending.get(gone.host) == gone.name:
             del self._sending[gone.host]
-        tasks, gone.tasks = list(gone.tasks.values()), {}
-        for task in sorted(tasks, key=lambda task: task.trial.order):
+        tasks = sorted(gone.tasks.values(), key=lambda task: task.began)
+        gone.tasks = {}
+        for place, task in enumerate(tasks):
             if task.future is not None:
                 task.future.cancel()
-            self._lost(task, gone)
+            task.losses += place < gone.slots  # one that waited for its turn is not the cause
         self._cluster.give_up(gone.name)
+        if self._halt.is_set():
+            return
+        again = [task for task in tasks if task.losses < LOSSES]
+        self._again.extend(sorted(again, key=lambda task: task.trial.order))
+        self._results.extend(self._crashed(task, gone) for task in tasks if task not in again)
+        if again:
+            numbers = ", ".join(str(task.trial.number) for task in again)
+            words = f"trial {numbers} runs" if len(again) == 1 else f"trials {numbers} run"
+            self._warn(f"the worker {gone.name} was lost: {words} again elsewhere")
 
     def _refuse(self, unable: _Worker, reason: str) -> None:
         """Give a worker no trials, for a reason that is about it rather than about the search."""
