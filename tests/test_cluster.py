@@ -513,7 +513,7 @@ def test_a_mistake_in_the_section_run_has_its_place(
     path.write_text("\n".join([*lines, f"run: {run}"]))
     code, said = refused(path)
     assert code == 2
-    assert "search.yaml:7:" in said
+    assert "search.yaml:8:" in said
     for word in words:
         assert word in said
 

@@ -45,6 +45,7 @@ class RayCluster:
 
     def __init__(self, address: str | None, count: int, limit: float) -> None:
         os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", str(PATIENCE))
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         # Or what asks for no GPU would see none, and how many a trial needs is for its code to say.
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         ray = self._ray = importlib.import_module("ray")
@@ -66,7 +67,7 @@ class RayCluster:
                 ray.init(address=address, **quiet)
         except (OSError, RuntimeError, ValueError) as error:
             raise MachineError(
-                f"no Ray cluster answers at {address}"
+                f"no Ray cluster answers at {address}, or it asks for another token (RAY_AUTH_TOKEN)"
                 if address
                 else f"a Ray cluster cannot be started on this machine: {error}"
             ) from None
