@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -62,54 +65,74 @@ run: {{engine: dask, address: "{address}", cluster_timeout: {timeout}}}
 """
 
 
+def serve(tool: str, options: list[str], log: Path, environment: dict[str, str]) -> None:
+    """Be a scheduler or a worker, in a process of its own."""
+    import importlib
+
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.environ.update(environment)
+    if "HPSEARCH_VERSION" in environment:
+        import hpsearch
+
+        hpsearch.__version__ = environment["HPSEARCH_VERSION"]
+    importlib.import_module(f"distributed.cli.{tool}").main(options)
+
+
+TOOLS = ["distributed.cli.dask_scheduler", "distributed.cli.dask_worker"]
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload([*TOOLS, "hpsearch.engines.remote", "numpy"])  # imported once
+
+
 class Farm:
     """A scheduler and its workers, each a process of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.processes: list[subprocess.Popen[bytes]] = []
+        self.processes: list[Any] = []
         self.cache = folder / "cache"
         self.address = self.scheduler()
 
     def scheduler(self, port: int = 0) -> str:
         known = self.folder / f"scheduler-{len(self.processes)}.json"
         options = ["--host", "127.0.0.1", "--port", str(port), "--no-dashboard", "--no-show"]
-        self.head = self.start("dask_scheduler", *options, "--scheduler-file", str(known))
+        options += ["--scheduler-file", str(known), "--idle-timeout", "10 minutes"]
+        self.head = self.start("dask_scheduler", options)
         wait_for(lambda: known.exists() and known.read_text().endswith("}"))
-        import json
-
         return str(json.loads(known.read_text())["address"])
 
-    def worker(self, *before: str, code: str = "", **environment: str) -> None:
-        known = ["--no-nanny", "--no-dashboard", "--nthreads", "1", "--memory-limit", "0"]
-        self.start("dask_worker", self.address, *known, before=before, code=code, **environment)
+    @property
+    def known(self) -> list[str]:
+        options = ["--no-nanny", "--no-dashboard", "--nthreads", "1", "--memory-limit", "0"]
+        return [self.address, *options, "--death-timeout", "60"]
 
-    def start(
-        self, tool: str, *options: str, before: tuple[str, ...] = (), code: str = "", **more: str
-    ) -> subprocess.Popen[bytes]:
-        program = f"{code}\nfrom distributed.cli.{tool} import main\nmain()"
-        log = (self.folder / f"log-{len(self.processes)}").open("wb")
-        process = subprocess.Popen(
-            [*before, sys.executable, "-c", program, *options],
-            cwd=self.folder,
-            stdout=log,
-            stderr=log,
-            env={**os.environ, "HPSEARCH_CACHE": str(self.cache), **more},
-        )
-        log.close()
+    def worker(self, **environment: str) -> None:
+        self.start("dask_worker", self.known, **environment)
+
+    def worker_behind(self, *before: str) -> None:
+        """Start a worker through another program."""
+        program = "from distributed.cli.dask_worker import main; main()"
+        with (self.folder / f"log-{len(self.processes)}").open("wb") as log:
+            process = subprocess.Popen(
+                [*before, sys.executable, "-c", program, *self.known],
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "HPSEARCH_CACHE": str(self.cache)},
+            )
+        process.join = process.wait  # type: ignore[attr-defined]
+        self.processes.append(process)
+
+    def start(self, tool: str, options: list[str], **environment: str) -> Any:
+        log = self.folder / f"log-{len(self.processes)}"
+        environment["HPSEARCH_CACHE"] = str(self.cache)
+        process = FORKS.Process(target=serve, args=(tool, options, log, environment), daemon=True)
+        process.start()
         self.processes.append(process)
         return process
 
-    def pids(self) -> dict[str, int]:
-        """The workers' processes by their names, as they say themselves."""
-        from distributed import Client
-
-        with Client(self.address, set_as_default=False) as client:
-            found: dict[str, int] = client.run(os.getpid)
-        return found
-
     def with_workers(self, count: int) -> dict[str, int]:
-        """Wait for so many workers, starting those that are missing."""
+        """Wait for so many workers, starting those that are missing; their processes by name."""
         from distributed import Client
 
         with Client(self.address, set_as_default=False) as client:
@@ -122,9 +145,9 @@ class Farm:
     def close(self) -> None:
         for process in self.processes:
             with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGCONT)
+                os.kill(process.pid, signal.SIGCONT)
             process.kill()
-            process.wait()
+            process.join()
 
 
 def wait_for(what: Callable[[], object], seconds: float = 120) -> None:
@@ -157,6 +180,10 @@ Write = Callable[..., Path]
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
     """Write a config, and the code that it names."""
+    return writer(tmp_path / "work")
+
+
+def writer(folder: Path) -> Write:
 
     def write(
         address: str = "tcp://127.0.0.1:1",
@@ -167,8 +194,7 @@ def write(tmp_path: Path) -> Write:
         more: str = "",
         end: str = "",
     ) -> Path:
-        folder = tmp_path / "work"
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "user.py").write_text(CODE)
         text = CONFIG.format(
             address=address,
@@ -313,7 +339,7 @@ def test_a_cluster_that_is_gone_is_a_sentence_and_the_same_command_completes_the
     announced = len(folder.results())
     assert 1 <= announced < 6
     if lost == "scheduler":
-        farm.head.wait()
+        farm.head.join()
         farm.address = farm.scheduler(int(farm.address.rpartition(":")[2]))
     farm.worker()
     searched(path, "dask", timeout_is_long(path))
@@ -369,13 +395,14 @@ def curve(x, trial_dir, start_epoch, budget):
 """
 
 
-@pytest.fixture
-def apart(farm: Farm, tmp_path: Path) -> Farm:
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
     """A cluster whose two workers, on one machine, do not have the disk that the search is on."""
-    work = tmp_path / "work"
+    folder = tmp_path_factory.mktemp("apart")
+    work = folder / "work"
     work.mkdir()
     hidden = ("unshare", "--map-root-user", "--mount", "sh", "-c")
-    mount = f'mount -t tmpfs none "{work}" && cd "{farm.folder}" && exec "$@"'
+    mount = f'mount -t tmpfs none "{work}" && cd "{folder}" && exec "$@"'
     if (
         shutil.which("unshare") is None
         or subprocess.run(
@@ -383,25 +410,23 @@ def apart(farm: Farm, tmp_path: Path) -> Farm:
         ).returncode
     ):
         pytest.skip("this machine does not allow a worker to have another disk")
+    farm = Farm(folder)
     for _ in range(2):
-        farm.worker(*hidden, mount, "sh")
-    return farm
+        farm.worker_behind(*hidden, mount, "sh")
+    yield farm
+    farm.close()
 
 
 def test_code_and_files_reach_workers_without_the_disk_once(
-    apart: Farm, write: Write, tmp_path: Path
+    apart: Farm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = write(apart.address, trials=6)
+    path = writer(apart.folder / "work" / "code")(apart.address, trials=6)
     (path.parent / "user.py").write_text(ELSEWHERE)
     (path.parent / "other.py").write_text("FACTOR = 3\n")
     (path.parent / "factor.txt").write_text("7")
     path.write_text(path.read_text().replace("run: {", "run: {files: ['*.txt'], "))
-    monkey = os.getcwd()
-    os.chdir(path.parent)  # the file is found from where the command is started
-    try:
-        expected, *_ = searched(path, "local", engine="local", address=None)
-    finally:
-        os.chdir(monkey)
+    monkeypatch.chdir(path.parent)  # the file is found from where the command is started
+    expected, *_ = searched(path, "local", engine="local", address=None)
     folder, *_ = searched(path, "dask")
     assert table(folder) == table(expected)
     assert {result.status for result in folder.results()} == {"complete"}
@@ -409,7 +434,9 @@ def test_code_and_files_reach_workers_without_the_disk_once(
         left = folder.trial_folder(result.trial) / "model"
         assert left.read_text() == str(result.params["x"])
     kept = sorted((apart.cache / "hpsearch-workers" / "files").iterdir())
-    assert len(kept) == 3
+    sent = [*path.parent.glob("*.py"), *path.parent.glob("*.txt")]
+    wanted = {hashlib.sha256(each.read_bytes()).hexdigest() for each in sent}
+    assert {each.name for each in kept} >= wanted
     first = [each.stat().st_ino for each in kept]
     searched(path, "again")
     again = sorted((apart.cache / "hpsearch-workers" / "files").iterdir())
@@ -417,8 +444,9 @@ def test_code_and_files_reach_workers_without_the_disk_once(
 
 
 def test_a_step_goes_on_where_another_worker_ended_without_a_common_disk(
-    apart: Farm, write: Write
+    apart: Farm,
 ) -> None:
+    write = writer(apart.folder / "work" / "steps")
     path = write(apart.address, "curve", "halving", 9, more=", epochs: 9")
     (path.parent / "user.py").write_text(ELSEWHERE)
     (path.parent / "other.py").write_text("FACTOR = 3\n")
@@ -429,8 +457,9 @@ def test_a_step_goes_on_where_another_worker_ended_without_a_common_disk(
     assert any(result.start for result in folder.results())
 
 
-def test_a_data_set_reaches_workers_without_the_disk(apart: Farm, tmp_path: Path) -> None:
-    path = tmp_path / "work" / "csv.yaml"
+def test_a_data_set_reaches_workers_without_the_disk(apart: Farm) -> None:
+    path = apart.folder / "work" / "data" / "csv.yaml"
+    path.parent.mkdir()
     shutil.copy(ROOT / "configs/wine.csv", path.parent)
     run = f'run: {{engine: dask, address: "{apart.address}"}}\n'
     path.write_text(
@@ -446,7 +475,7 @@ def test_a_worker_with_another_version_is_refused_before_anything_is_written(
     farm: Farm, write: Write
 ) -> None:
     path = write(farm.address)
-    farm.worker(code="import hpsearch; hpsearch.__version__ = '0.0.9'")
+    farm.worker(HPSEARCH_VERSION="0.0.9")
     with pytest.raises(MachineError, match=r"it has hpsearch 0\.0\.9, and this command has") as e:
         searched(path, "dask")
     assert "\n" not in str(e.value)
@@ -485,9 +514,9 @@ def test_a_missing_extra_is_a_sentence(
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.delitem(sys.modules, f"hpsearch.engines.{engine}", raising=False)
-    code, said = refused(
-        write(), "--engine", engine, "--address", "127.0.0.1:1" * (engine == "ray")
-    )
+    path = write()
+    path.write_text(path.read_text().replace('address: "tcp://127.0.0.1:1", ', ""))
+    code, said = refused(path, "--engine", engine)
     assert code == 2
     assert f"needs the package {package}" in said
     assert f"pip install 'hpsearch[{engine}]'" in said
@@ -547,6 +576,7 @@ def test_a_cluster_that_the_command_started_ends_with_it_also_by_a_signal(
     write: Write, tmp_path: Path
 ) -> None:
     path = write(trials=1000)
+    path.write_text(path.read_text().replace('address: "tcp://127.0.0.1:1", ', ""))
     process = subprocess.Popen(
         [sys.executable, "-m", "hpsearch", "run", path.name, "--engine", "dask", "-j", "2"],
         cwd=path.parent,

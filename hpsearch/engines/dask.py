@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import signal
 import threading
 import uuid
 import warnings
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
+from multiprocessing import resource_tracker
 from typing import Any
 
 from hpsearch.engines.base import LostError, Seat
@@ -46,7 +48,8 @@ class DaskCluster:
         self._client: Any = None
         self._look: Future[None] | None = None
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        resource_tracker.ensure_running()  # its start would let the thread have signals again
         self._thread.start()
         try:
             with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"}):
@@ -61,6 +64,11 @@ class DaskCluster:
                 ) from None
             raise
 
+    def _serve(self) -> None:
+        """Run the loop; the workers that are started from it inherit that Ctrl-C is not theirs."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        self._loop.run_forever()
+
     async def _open(self, count: int) -> None:
         if self._address is None:
             self._local = await self._distributed.LocalCluster(
@@ -68,6 +76,7 @@ class DaskCluster:
                 threads_per_worker=1,
                 processes=True,
                 dashboard_address=None,
+                scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
                 memory_limit=0,  # what limits a trial is trial.memory
                 asynchronous=True,
             )

@@ -7,7 +7,7 @@ import importlib
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from typing import Any
 
@@ -36,6 +36,19 @@ class Slot:
         return importlib.import_module("ray").util.get_node_ip_address(), os.getpid()
 
 
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Keep from the terminal what Ray's own threads write there while it starts or connects."""
+    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)
+
+
 class RayCluster:
     """As `engines.base.Cluster`.
 
@@ -45,7 +58,7 @@ class RayCluster:
 
     def __init__(self, address: str | None, count: int, limit: float) -> None:
         os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", str(PATIENCE))
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # losses are told by a sentence
         # Or what asks for no GPU would see none, and how many a trial needs is for its code to say.
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         ray = self._ray = importlib.import_module("ray")
@@ -61,13 +74,14 @@ class RayCluster:
             "logging_level": logging.CRITICAL,
         }
         try:
-            if address is None:
-                ray.init(num_cpus=count, include_dashboard=False, **quiet)
-            else:
-                ray.init(address=address, **quiet)
+            with _silence():
+                if address is None:
+                    ray.init(num_cpus=count, include_dashboard=False, **quiet)
+                else:
+                    ray.init(address=address, **quiet)
         except (OSError, RuntimeError, ValueError) as error:
             raise MachineError(
-                f"no Ray cluster answers at {address}, or it asks for another token (RAY_AUTH_TOKEN)"
+                f"no Ray cluster answers at {address}, or it wants another RAY_AUTH_TOKEN"
                 if address
                 else f"a Ray cluster cannot be started on this machine: {error}"
             ) from None

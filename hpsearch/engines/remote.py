@@ -381,10 +381,10 @@ class Remote:
     def _beat(self) -> None:
         """Tell every worker that the search is there, and note who answers; in its own thread."""
         last = time.monotonic()
-        while not self._closed.wait(max(PULSE, len(self._known) / 100)):
+        while not self._closed.wait(pause := max(min(PULSE, self._limit / 5), self._many())):
             now = time.monotonic()
             known = list(self._known.values())
-            if now - last > 2 * PULSE + len(known) / 50:  # this process itself was stopped
+            if now - last > 2 * pause + 1:  # this process itself was stopped
                 for each in known:
                     each.heard = now
             last = now
@@ -395,6 +395,10 @@ class Remote:
                         each.name, worker.ping, self._setup.session, beside=True
                     )
                     asked.add_done_callback(partial(_heard, each))
+
+    def _many(self) -> float:
+        """Return the seconds in which so many workers can be spoken to without haste."""
+        return len(self._known) / 100
 
     # Getting to know a worker
 
@@ -417,6 +421,7 @@ class Remote:
                 steps.close()
                 self._refuse(with_, _sentence(error))
             else:
+                with_.heard, with_.answered = time.monotonic(), True
                 self._go_on(with_, steps, done.result())
 
         self._when_done(future, then)
