@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.util
 import json
 import multiprocessing
 import os
+import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -67,8 +71,6 @@ run: {{engine: dask, address: "{address}", cluster_timeout: {timeout}}}
 
 def serve(tool: str, options: list[str], log: Path, environment: dict[str, str]) -> None:
     """Be a scheduler or a worker, in a process of its own."""
-    import importlib
-
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
@@ -603,3 +605,75 @@ def family(process: int) -> list[int]:
     import psutil
 
     return [each.pid for each in psutil.Process(process).children(recursive=True)]
+
+
+@pytest.fixture
+def ray_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a Ray cluster of one machine with two processors."""
+    if importlib.util.find_spec("ray") is None:  # which reads the environment when it is imported
+        pytest.skip("needs ray")
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    place = Path(tempfile.mkdtemp(prefix="ray"))  # a socket's path has to be short
+    monkeypatch.setenv("TEST_RAY", str(place))
+    options = ["--head", "--node-ip-address=127.0.0.1", f"--port={address.rpartition(':')[2]}"]
+    options += ["--num-cpus=2", "--include-dashboard=false", f"--temp-dir={place}"]
+    program = "from ray.scripts.scripts import main; main()"
+    subprocess.run(
+        [sys.executable, "-c", program, "start", *options, "--disable-usage-stats"],
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    yield address
+    end_all(place)
+    shutil.rmtree(place, ignore_errors=True)
+
+
+def end_all(place: Path) -> None:
+    """End every process of the Ray cluster whose files are in a folder of ours."""
+    import psutil
+
+    for each in psutil.process_iter(["cmdline"]):
+        if any(str(place) in word for word in each.info["cmdline"] or ()):
+            with contextlib.suppress(psutil.Error):
+                each.kill()
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_ray_cluster_loses_a_worker_for_nothing_and_all_of_itself_for_a_sentence(
+    ray_head: str, write: Write
+) -> None:
+    path = write(ray_head, "curve", "halving", 9, more=", epochs: 9")
+    path.write_text(path.read_text().replace("engine: dask", "engine: ray"))
+    expected, *_ = searched(path, "local", engine="local", address=None)
+    killed: list[str] = []
+
+    def kill_one(result: Result, workers: Any) -> None:
+        busy = [name for name, trials in workers().running.items() if trials]
+        if not killed and busy and result.order >= 2:
+            killed.append(busy[0])
+            os.kill(int(busy[0].rpartition(":")[2]), signal.SIGKILL)
+
+    folder, _, said = searched(path, "one", kill_one)
+    assert killed
+    assert any(f"the worker {killed[0]} was lost" in text for text in said)
+    assert table(folder) == table(expected)
+    assert sorted(orders(folder)) == list(range(len(orders(folder))))
+
+    def kill_all(result: Result, workers: Any) -> None:
+        if result.order == 2:
+            end_all(Path(os.environ["TEST_RAY"]))
+            for name in workers().running:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(name.rpartition(":")[2]), signal.SIGKILL)
+
+    with pytest.raises(MachineError, match=r"the Ray cluster at .* had no worker that answers"):
+        searched(path, "all", kill_all, cluster_timeout="5s")
+    announced = len(RunFolder(path.parent / "runs" / "all").results())
+    assert announced >= 3
+    again, *_ = searched(path, "all", engine="local", address=None)
+    assert table(again) == table(expected)
