@@ -56,7 +56,7 @@ ENGINES: dict[str, EngineKind] = {
         "hpsearch.engines.ray:RayCluster",
         "ray",
         Matching(
-            r"auto|(?:ray://)?(?:[^\s/:\[\]]+|\[[0-9a-fA-F:.%]+\]):[0-9]{1,5}",
+            r"auto|(?:[^\s/:\[\]]+|\[[0-9a-fA-F:.%]+\]):[0-9]{1,5}",
             "auto, or a head node's address",
         ),
         "auto",
