@@ -158,31 +158,35 @@ class Remote:
         running = {each.name: tuple(t.trial.number for t in each.tasks.values()) for each in known}
         return Workers(self._engine, len(known), running)
 
-    def run(self, work: Iterable[Work], jobs: int) -> Iterator[Result | None]:
-        """As Engine; all of it happens in the thread that asks for the next result."""
+    def run(self, work: Iterable[Work | None], jobs: int) -> Iterator[Result | None]:
+        """As Engine; all of it happens in the thread that asks for the next result.
+
+        None in `work` says that nothing more can be known before another result comes in.
+        """
         if self._mark is None:
             self._mark = self._places.mark()
             for each in list(self._known.values()):
                 self._begin(each)
-        source: Iterator[Work] | None = iter(work)
+        source = iter(work)
         while True:
+            while self._results:
+                yield self._results.popleft()
             while not self._halt.is_set() and (chosen := self._free(jobs)) is not None:
                 if self._again:
                     task = self._again.popleft()
                 else:
-                    given = None if source is None else next(source, None)
+                    given = next(source, None)
                     if given is None:
-                        source = None
                         break
                     task = _Task(*given)
                 self._send(task, chosen)
-            while self._results:
-                yield self._results.popleft()
-            if source is None and not self._again and not self._running():
-                return
             if self._halt.is_set():
                 yield from self._halted()
                 return
+            if not self._again and not self._running():
+                if (given := next(source, None)) is None:
+                    return
+                self._again.append(_Task(*given))  # there is no worker for it yet
             self._turn()
 
     def close(self) -> None:
@@ -292,6 +296,7 @@ class Remote:
             step=trial.step,
             start=trial.start if self._resumes else 0,
             rung=trial.rung,
+            note=trial.note,
         )
 
     def _halted(self) -> Iterator[Result | None]:
