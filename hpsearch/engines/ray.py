@@ -49,6 +49,10 @@ def _silence() -> Iterator[None]:
         os.close(null)
 
 
+def _say_nothing(*arguments: Any, **keywords: Any) -> None:
+    """Stand for what prints."""
+
+
 class RayCluster:
     """As `engines.base.Cluster`.
 
@@ -85,6 +89,9 @@ class RayCluster:
                 if address
                 else f"a Ray cluster cannot be started on this machine: {error}"
             ) from None
+        # It tells of every lost worker on stdout, which is for results, whatever it is asked for.
+        if hasattr(ray._private.worker, "print_to_stdstream"):
+            ray._private.worker.print_to_stdstream = _say_nothing
         options = {
             "num_cpus": 1,
             "max_restarts": 0,
