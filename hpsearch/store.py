@@ -522,6 +522,38 @@ class RunFolder:
         except OSError as error:
             raise _machine(error, folder / LOG) from None
 
+    def mark(self) -> int | None:
+        """Return what tells this run's disk from another one; None where there is no run."""
+        try:
+            return (self.path / RECORD).stat().st_ino
+        except OSError:
+            return None
+
+    def trial_files(self, number: int) -> dict[str, bytes]:
+        """Return what trial `number` left in its folder, by name."""
+        folder = self.trial_folder(number)
+        return {
+            str(path.relative_to(folder)): path.read_bytes()
+            for path in (folder.rglob("*") if folder.is_dir() else ())
+            if path.is_file() and path.name != LOG
+        }
+
+    def write_trial_files(self, number: int, files: Mapping[str, bytes]) -> None:
+        """Keep what trial `number` left on another machine.
+
+        Raises:
+            MachineError: it could not be written.
+        """
+        folder = self.trial_folder(number).absolute()
+        try:
+            for name, content in files.items():
+                path = Path(os.path.normpath(folder / name))
+                if path.is_relative_to(folder):
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(content)
+        except OSError as error:
+            raise _machine(error, folder) from None
+
     def write_provenance(self, content: Mapping[str, Any]) -> None:
         """Replace what is known of how the run came about."""
         self.write(PROVENANCE, json.dumps(content, indent=2) + "\n")

@@ -17,8 +17,11 @@ LAYERS = [
     ["space", "diagnosis", "history", "intervals", "model", "story"],
     ["surrogate"],
     ["zoom", "strategies", "objectives", "report", "ending"],
-    ["config", "child", "supervisor", "store"],
-    ["runner", "provenance", "final"],
+    ["child", "supervisor", "store"],
+    ["runner"],
+    ["engines"],
+    ["config"],
+    ["provenance", "final"],
     ["runs"],
     ["search"],
     [

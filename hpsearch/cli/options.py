@@ -15,6 +15,7 @@ import click
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from hpsearch.config import Config
     from hpsearch.store import RunFolder
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -133,6 +134,53 @@ def settings_from(given: tuple[str, ...]) -> dict[str, str]:
             )
         found[name.strip()] = value.strip()
     return found
+
+
+def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --engine and --address, which are given to the command as `engine` and `address`."""
+    for option in (
+        click.option("--address", help="Where the cluster is. Default: run.address."),
+        click.option("--engine", help="What runs the trials. Default: run.engine."),
+    ):
+        command = option(command)
+    return command
+
+
+def with_engine(config: Config, engine: str | None, address: str | None) -> Config:
+    """Return the config with another engine, of which nothing else of a run depends.
+
+    An engine that is named anew has no address but a given one.
+
+    Raises:
+        UserError: there is no such engine, or the address is not one of it.
+    """
+    from dataclasses import replace
+
+    from hpsearch.engines import ENGINES, address_problem
+    from hpsearch.errors import UserError, nearest
+
+    run = config.run
+    if engine is not None and engine not in ENGINES:
+        meant = nearest(engine, [*ENGINES])
+        hint = f"\nDid you mean '{meant}'?" if meant else ""
+        raise UserError(f"--engine must be one of {', '.join(ENGINES)}, found '{engine}'{hint}")
+    if engine is not None and engine != run.engine:
+        run = replace(run, engine=engine, address=None)
+    if address is not None:
+        run = replace(run, address=address)
+    problem = address_problem(run.engine, run.address)
+    if problem is not None:
+        raise UserError(f"--address: {problem[0]}\n{problem[1]}".rstrip())
+    return replace(config, run=run)
+
+
+def jobs_of(config: Config, jobs: int | None) -> int:
+    """Return how many trials run at once; -1 is left to a cluster, which knows its workers."""
+    from hpsearch.engines import is_cluster
+    from hpsearch.engines.local import core_count
+
+    count = config.run.jobs if jobs is None else jobs
+    return core_count() if count == -1 and not is_cluster(config.run.engine) else count
 
 
 def complete_run(

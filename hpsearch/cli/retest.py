@@ -12,8 +12,10 @@ import click
 
 from hpsearch.cli.options import (
     complete_run,
+    engine_options,
     for_runs,
     hint_for,
+    jobs_of,
     jobs_option,
     json_option,
     print_json,
@@ -23,6 +25,7 @@ from hpsearch.cli.options import (
     tell,
     terminal_width,
     verbose_option,
+    with_engine,
 )
 
 if TYPE_CHECKING:
@@ -57,6 +60,7 @@ if TYPE_CHECKING:
 )
 @click.option("--again", is_flag=True, help="Another retest, after one that is complete.")
 @jobs_option
+@engine_options
 @json_option
 @runs_option
 @quiet_option
@@ -68,6 +72,8 @@ def retest(
     data: Path | None,
     again: bool,
     jobs: int | None,
+    engine: str | None,
+    address: str | None,
     as_json: bool,
     runs: Path,
     quiet: bool,
@@ -87,6 +93,7 @@ def retest(
     config, chosen = retest_config(
         folder, folder.path.parent, number=number, top=top, repeats=repeats, data=data
     )
+    config = with_engine(config, engine, address)
     changes = changes_since(load_run(folder, with_data=False), folder) if data is None else []
     given = {"--top": top, "--repeats": repeats, "--data": data}
     results, new, code = _run(config, folder, jobs, given, quiet=quiet or as_json, verbose=verbose)
@@ -138,7 +145,6 @@ def _run(
     """Run what is missing of the retest; return its results, how many are new, the exit code."""
     from hpsearch.cli.progress import show_progress
     from hpsearch.errors import UserError
-    from hpsearch.runner import core_count
     from hpsearch.search import search
     from hpsearch.store import CONFIG, RunFolder
 
@@ -152,7 +158,6 @@ def _run(
             f"{target.path} is a retest of other settings, or on other data or another version of "
             f"the code\nTo retest as things are now: hpsearch {command}"
         )
-    count = config.run.jobs if jobs is None else jobs
 
     def warn(text: str) -> None:
         click.echo(f"warning: {text}", err=True)
@@ -160,8 +165,10 @@ def _run(
     outcome = search(
         config,
         target,
-        jobs=core_count() if count == -1 else count,
-        begin=lambda before: show_progress(config, before, quiet=quiet, verbose=verbose),
+        jobs=jobs_of(config, jobs),
+        begin=lambda before, workers: show_progress(
+            config, before, workers, quiet=quiet, verbose=verbose
+        ),
         warn=warn,
     )
     if outcome.signal is not None:

@@ -10,12 +10,15 @@ import click
 from hpsearch.cli.options import (
     complete_run,
     config_argument,
+    engine_options,
     for_runs,
     hint,
+    jobs_of,
     jobs_option,
     quiet_option,
     runs_option,
     verbose_option,
+    with_engine,
 )
 
 if TYPE_CHECKING:
@@ -42,6 +45,7 @@ TOP = 10
     help="Begin with what the trials of RUN tell; for bayes, zoom, and halving with one.",
 )
 @jobs_option
+@engine_options
 @runs_option
 @quiet_option
 @verbose_option("each trial as it ends")
@@ -50,6 +54,8 @@ def run(
     name: str | None,
     earlier: str | None,
     jobs: int | None,
+    engine: str | None,
+    address: str | None,
     runs: Path,
     quiet: bool,
     verbose: bool,
@@ -63,7 +69,7 @@ def run(
     from hpsearch.runs import open_config
     from hpsearch.store import RunFolder
 
-    loaded = open_config(config, name)
+    loaded = with_engine(open_config(config, name), engine, address)
     itself = RunFolder(config.absolute().parent)
     own = itself.exists() and itself.name == loaded.name and config.name == CONFIG_NAME
     folder = itself if own else RunFolder(runs / loaded.name)
@@ -103,12 +109,10 @@ def run_search(
     """Search, show how it goes, print the leaderboard, and end with the right exit code."""
     from hpsearch.cli.progress import show_progress
     from hpsearch.config import traps
-    from hpsearch.runner import core_count
     from hpsearch.runs import changed_since_parent
     from hpsearch.search import search
 
-    count = config.run.jobs if jobs is None else jobs
-    count = core_count() if count == -1 else count
+    count = jobs_of(config, jobs)
 
     def warn(text: str) -> None:
         click.echo(f"warning: {text}", err=True)
@@ -132,7 +136,9 @@ def run_search(
         config,
         folder,
         jobs=count,
-        begin=lambda before: show_progress(config, before, quiet=quiet, verbose=verbose),
+        begin=lambda before, workers: show_progress(
+            config, before, workers, quiet=quiet, verbose=verbose
+        ),
         warn=warn,
     )
     if not quiet:

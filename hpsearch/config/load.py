@@ -25,6 +25,7 @@ from hpsearch.config.definitions import (
 )
 from hpsearch.config.parameters import read_parameters
 from hpsearch.config.reading import Sections, found, one_of
+from hpsearch.engines import address_problem
 from hpsearch.errors import UserError
 from hpsearch.fields import RUN_NAME
 from hpsearch.nn.losses import LOSSES
@@ -246,6 +247,7 @@ def build_config(
         for problem in strategy.problems(space, read["budget"].limit):
             place = ("method", *problem.keys)
             raise document.error(place, problem.text, problem.hint, at_key=problem.at_key)
+    _check_address(document, read["run"])
     run_name = single.get("name", stem) if name is None else name
     _check_name(run_name, from_file=name is None and "name" in single)
     return Config(
@@ -504,6 +506,14 @@ def _check_epochs(
             f"budget.epochs is {budget.epochs}, and one trial already takes {fewest}",
             f"Give at least {fewest}.",
         )
+
+
+def _check_address(document: Document, run: Run) -> None:
+    """Check that the engine's cluster can be at its address."""
+    problem = address_problem(run.engine, run.address)
+    if problem is not None:
+        text, hint = problem
+        raise document.error(("run", "address"), text, hint)
 
 
 def _check_clashes(sections: Sections, objective: Objective, space: Space) -> None:
