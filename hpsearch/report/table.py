@@ -266,7 +266,10 @@ def leaderboard(runs: Sequence[Run]) -> Table:
     )
     pairs = [(run, result) for run in runs for result in ranked(run.results, run.goal)]
     # Each run has rungs of its own, or none: what went furthest in one stands beside the other's.
-    furthest = {run.name: standing(ranked(run.results, run.goal)[0], run.goal)[0] for run in runs}
+    furthest = {
+        run.name: min((standing(each, run.goal)[0] for each in run.results), default=0)
+        for run in runs
+    }
 
     def place(pair: tuple[Run, Result]) -> tuple[float, float]:
         run, result = pair
