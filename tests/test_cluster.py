@@ -403,7 +403,7 @@ def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
     folder = tmp_path_factory.mktemp("apart")
     work = folder / "work"
     work.mkdir()
-    hidden = ("unshare", "--map-root-user", "--mount", "sh", "-c")
+    hidden = ("unshare", "--map-root-user", "--mount", "--kill-child", "sh", "-c")
     mount = f'mount -t tmpfs none "{work}" && cd "{folder}" && exec "$@"'
     if (
         shutil.which("unshare") is None
