@@ -9,7 +9,7 @@ from hpsearch.config.definitions import KEYS, SECTIONS, Metric, Range, Top, Valu
 from hpsearch.config.parameters import RESERVED
 from hpsearch.config.reading import section_schema
 from hpsearch.nn.settings import Settings
-from hpsearch.objectives import OBJECTIVES, Objective
+from hpsearch.objectives import OBJECTIVES, Objective, objective_class
 from hpsearch.objectives.mlp import MLP
 from hpsearch.strategies import LISTED, STRATEGIES, Listed
 from hpsearch.strategies.own import TARGET
@@ -45,7 +45,7 @@ def config_schema() -> dict[str, Any]:
         },
         "objective": {
             "description": "what a setting is measured by",
-            "anyOf": [_objective(cls) for cls in OBJECTIVES.values()],
+            "anyOf": [_objective(objective_class(kind)) for kind in OBJECTIVES],
         },
         "parameters": {
             "type": "object",
