@@ -18,7 +18,7 @@ LAYERS = [
     ["surrogate"],
     ["zoom", "strategies", "objectives", "report", "ending"],
     ["config", "child", "supervisor", "store"],
-    ["runner", "provenance", "final"],
+    ["runner", "recorder", "provenance", "final"],
     ["runs"],
     ["search"],
     [

@@ -233,6 +233,11 @@ class Run:
 
     engine: Annotated[str, OneOf(ENGINES)] = doc("what runs the trials", default="local")
     jobs: Jobs = doc("trials at once; -1 is one per core", default=-1)
+    sync: Annotated[str, OneOf(("group", "each"))] = doc(
+        "the record is synced to disk for several short trials at once, or after each; no trial "
+        "is announced before",
+        default="group",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
