@@ -118,7 +118,7 @@ def _sheltered(objective: Objective, request: Message, metric: str) -> Message:
     """Run a trial, or a repeat, so that the next one in this process finds everything as it did."""
     from hpsearch.objectives import Context
 
-    process, folder, environment = os.getpid(), os.getcwd(), dict(os.environ)
+    process, found = os.getpid(), _Surroundings()
     context = Context(
         number=request["number"],
         seed=request["seed"],
@@ -137,12 +137,26 @@ def _sheltered(objective: Objective, request: Message, metric: str) -> Message:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()
-    with contextlib.suppress(OSError):
-        os.chdir(folder)
-    if dict(os.environ) != environment:
-        os.environ.clear()
-        os.environ.update(environment)
+    found.restore()
     return answer
+
+
+class _Surroundings:
+    """The working folder and the environment of this process, as they were."""
+
+    _DATA = getattr(os.environ, "_data", os.environ)  # what os.environ decodes, name by name
+
+    def __init__(self) -> None:
+        self._folder, self._environment = os.getcwd(), dict(self._DATA)
+
+    def restore(self) -> None:
+        """Make them so again."""
+        with contextlib.suppress(OSError):
+            os.chdir(self._folder)
+        if self._environment != self._DATA:
+            os.environ.clear()
+            for name, value in self._environment.items():
+                os.environ[os.fsdecode(name)] = os.fsdecode(value)
 
 
 def _seed_global_generators(seed: int) -> None:

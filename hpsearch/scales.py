@@ -250,7 +250,7 @@ class Real:
     def from_unit(self, u: Array) -> npt.NDArray[Any]:
         """Map u in [0, 1], of any shape, to values in [min, max]; 0 and 1 give the ends exactly."""
         low, high = self.scale.min, self.scale.max
-        inside = np.clip(self.scale.at(u), low, high)  # rounding may overshoot an end
+        inside = np.minimum(np.maximum(self.scale.at(u), low), high)  # rounding may overshoot
         return np.where(u <= 0, low, np.where(u >= 1, high, inside))
 
     def to_unit(self, value: Any) -> float:
