@@ -373,9 +373,8 @@ def _write_run(place: Path, trials: int) -> Path:
     """Write the folder of a run that never took place."""
     from hpsearch.config import load_config
     from hpsearch.provenance import describe, session
-    from hpsearch.search import history_of, suggest
     from hpsearch.store import CONFIG as CONFIG_NAME
-    from hpsearch.store import RECORD, RunFolder, encode
+    from hpsearch.store import RunFolder
     from hpsearch.trial import Result
 
     (place / "trivial.py").write_text(OBJECTIVE.format(seconds=0))
@@ -390,28 +389,28 @@ def _write_run(place: Path, trials: int) -> Path:
     provenance = describe(config)
     provenance["sessions"] = [{**session(JOBS), "ended": "trials", "seconds": trials / 1e4}]
     folder.write_provenance(provenance)
-    history = history_of(config)
     rng = random.Random(1)
-    with (folder.path / RECORD).open("wb") as file:
-        for number in range(trials):
-            trial = suggest(config, history, number) if number < 1000 else None
-            params = {"x": rng.uniform(-1, 1), "y": 10 ** rng.uniform(-4, 0)}
-            unit = ((params["x"] + 1) / 2, 1 + math.log10(params["y"]) / 4)
-            loss = score(**params)
-            result = Result(
-                number,
-                "complete",
-                trial.params if trial else params,
-                trial.unit if trial else unit,
-                config.training_seed(number),
-                None,
-                loss,
-                {"loss": loss},
-                {"loss": [loss]},
-                started="2026-01-01T00:00:00.000+00:00",
-                seconds=1.2e-05,
-            )
-            file.write(encode(result))
+
+    def made(number: int) -> Result:
+        params = {"x": rng.uniform(-1, 1), "y": 10 ** rng.uniform(-4, 0)}
+        loss = score(**params)
+        return Result(
+            number,
+            "complete",
+            params,
+            ((params["x"] + 1) / 2, 1 + math.log10(params["y"]) / 4),
+            config.training_seed(number),
+            None,
+            loss,
+            {"loss": loss},
+            {"loss": [loss]},
+            started="2026-01-01T00:00:00.000+00:00",
+            seconds=1.2e-05,
+        )
+
+    with folder.claim():
+        for first in range(0, trials, 1000):
+            folder.append(*map(made, range(first, min(trials, first + 1000))))
     return folder.path
 
 

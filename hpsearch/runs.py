@@ -5,7 +5,7 @@ the tables that are made from its record.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +81,55 @@ def counted(config: Config, results: Sequence[Result]) -> list[Result]:
     return [result for result in results if result.order < ending.counted]
 
 
+@dataclass(frozen=True)
+class Leading:
+    """The best of a run, and what is to be said of all of its trials."""
+
+    run: Run
+    """Its leaderboard has the same columns and the same first rows as that of all trials."""
+    trials: int
+    ended: str
+    """As `how_it_ended` says."""
+
+
+def leading(config: Config, folder: RunFolder, top: int | None) -> Leading:
+    """Return what the first rows of a run's leaderboard are made of, and how many trials it has.
+
+    top: How many rows are wanted; None for all.
+
+    Raises:
+        UserError: the record was written by a newer hpsearch.
+        MachineError: the record is damaged, where it was read.
+    """
+    found = None if top is None else _by_index(config, folder, top)
+    if found is not None:
+        return found
+    results = trials_of(config, folder.results(curves=False))
+    return Leading(run_of(config, results), len(results), how_it_ended(config, folder, results))
+
+
+def _by_index(config: Config, folder: RunFolder, top: int) -> Leading | None:
+    """Find the best trials of a large record without reading all of it; None if that is needed.
+
+    It is where trials have several lines or scores, where it is to be judged at which trial
+    patience or failures ended the search, and where a parameter may not vary after all.
+    """
+    budget = config.budget
+    if config.in_steps or budget.patience is not None:
+        return None
+    sign = 1 if config.goal == "minimize" else -1
+    found = folder.look(limit=config.limit, sign=sign, top=max(top, 2))
+    if found is None or found.lost >= budget.failures:
+        return None
+    results = folder.lines(found.lines)
+    for name in config.space.axes:
+        if len({repr(result.params.get(name)) for result in results}) == 1:
+            return None
+    reason = _end(config, folder, "trials" if found.is_whole else None, found.trials)
+    ended = _ending_text(config, reason, found.trials, found.early)
+    return Leading(run_of(config, results), found.trials, ended)
+
+
 def rungs_of(config: Config) -> tuple[int, ...]:
     """Return the epochs of each rung of a halving; none for another method."""
     return config.strategy.rungs() if isinstance(config.strategy, Halving) else ()
@@ -123,11 +172,15 @@ def how_it_ended(config: Config, folder: RunFolder, results: Sequence[Result]) -
 
     results: The trials that count, or all of the record.
     """
-    text = _ends(config).get(end_of(config, folder, results) or "")
-    if text is None:
-        of = "" if config.limit is None else f"{len(results)} of "
-        text = f"not finished: {of}{trials_text(config.limit or len(results))} so far"
     early = sum(result.ended_early is not None for result in results)
+    return _ending_text(config, end_of(config, folder, results), len(results), early)
+
+
+def _ending_text(config: Config, reason: str | None, trials: int, early: int) -> str:
+    text = _ends(config).get(reason or "")
+    if text is None:
+        of = "" if config.limit is None else f"{trials} of "
+        text = f"not finished: {of}{trials_text(config.limit or trials)} so far"
     return f"{text}, with {trials_text(early)} cut short by time" if early else text
 
 
@@ -139,12 +192,22 @@ def end_of(config: Config, folder: RunFolder, results: Sequence[Result]) -> str 
     ending = ending_of(config)
     for result in sorted(results, key=lambda result: result.order):
         ending.add(result)
+    trials = len({result.trial for result in results}) if config.in_steps else len(results)
+    return _end(config, folder, ending.reason, trials)
+
+
+def _end(config: Config, folder: RunFolder, by_record: str | None, trials: int) -> str | None:
+    """Return which limit ended a run, as `end_of`.
+
+    by_record: Which did so by the record alone; None where it does not tell.
+    trials: How many there are.
+    """
     sessions = folder.provenance().get("sessions") or [{}]
     reason: str | None = sessions[-1].get("ended")
     if not config.in_steps:
         from_record = ("trials", "patience", "failures")
-        reason = ending.reason or (None if reason in from_record else reason)
-    elif reason == "trials" and len({result.trial for result in results}) < (config.limit or 0):
+        reason = by_record or (None if reason in from_record else reason)
+    elif reason == "trials" and trials < (config.limit or 0):
         reason = None  # the budget was raised since
     unlimited = {"time": config.budget.time is None, "epochs": config.budget.epochs is None}
     return None if reason not in _ends(config) or unlimited.get(reason or "") else reason

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import itertools
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from hpsearch import index
 from hpsearch.errors import MachineError, UserError, nearest
 from hpsearch.fields import RUN_NAME
 from hpsearch.trial import Result, frozen
@@ -45,9 +47,13 @@ PROVENANCE = "provenance.json"
 REPORT = "report.html"
 TESTS = "test.jsonl"
 MODEL = "model.npz"
+LARGE = 2_000_000
+"""Bytes of a record from which on a leaderboard is found by its index. A smaller one is read, and
+the checksum of every line with it; of a larger one a report checks the lines that it shows."""
 TRIALS = "trials"
 LOG = "log.txt"
 EARLIER = "earlier.jsonl"
+INDEX = "trials.index"
 STATES = "**/state*.npz"
 """What a training leaves in its trial's folder to go on from."""
 
@@ -112,6 +118,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute() if path.name in ("", "..") else path
         self._record: int | None = None
+        self._index: int | None = None
 
     @property
     def name(self) -> str:
@@ -317,10 +324,29 @@ class RunFolder:
             if record.torn:
                 os.ftruncate(descriptor, record.whole)
             self._record = descriptor
+            self._open_index(record.whole)
             yield record
         finally:
             self._record = None
             os.close(descriptor)
+            if self._index is not None:
+                os.close(self._index)
+                self._index = None
+
+    def _open_index(self, whole: int) -> None:
+        """Go on with the index of a record of so many bytes, or make it anew."""
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        with contextlib.suppress(OSError):
+            self._index = os.open(self.path / INDEX, flags, 0o666)
+            size = os.fstat(self._index).st_size
+            last = os.pread(self._index, index.SIZE, max(0, size - index.SIZE))
+            if size % index.SIZE or index.end_of(last) != whole:
+                os.ftruncate(self._index, 0)
+                end = 0
+                with (self.path / RECORD).open("rb") as file:
+                    for line in file:
+                        end += len(line)
+                        os.write(self._index, index.entry(decode(line), end))
 
     def _is_something_else(self) -> bool:
         """Tell whether the path is taken, but not by a run."""
@@ -331,6 +357,7 @@ class RunFolder:
         # A run that was killed while it was made has no config and no trial yet.
         made_first = {
             RECORD,
+            INDEX,
             EARLIER,
             _beside(EARLIER),
             PROVENANCE,
@@ -349,11 +376,11 @@ class RunFolder:
             MachineError: it could not be written; the record holds whole lines only.
         """
         assert self._record is not None, "append needs claim"
-        lines = b"".join(map(encode, results))
+        lines = list(map(encode, results))
         before = os.fstat(self._record).st_size
         try:
-            written = os.write(self._record, lines)
-            if written != len(lines):
+            written = os.write(self._record, b"".join(lines))
+            if written != sum(map(len, lines)):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             _sync(self._record)
         except OSError as error:
@@ -363,6 +390,55 @@ class RunFolder:
                 f"{self.path / RECORD}: {error.strerror}; no announced trial is lost, and the "
                 "same command goes on when this is mended"
             ) from None
+        ends = itertools.accumulate(map(len, lines), initial=before)
+        self._add_to_index(results, list(ends)[1:])
+
+    def _add_to_index(self, results: Sequence[Result], ends: Sequence[int]) -> None:
+        """Keep what the index says of new lines; it may come to an end, the search may not."""
+        if self._index is not None:
+            with contextlib.suppress(OSError):
+                os.write(self._index, b"".join(map(index.entry, results, ends)))
+
+    def look(self, *, limit: int | None, sign: int, top: int) -> index.Found | None:
+        """Look for the best trials of a large record in its index.
+
+        limit: The number of trials at which the search ends; None where that is open.
+        sign: 1 to minimize the score, -1 to maximize it.
+        top: How many trials are wanted.
+
+        Returns None where the record is to be read: it is not large, or the index does not tell.
+        """
+        try:
+            size = (self.path / RECORD).stat().st_size
+            if size < LARGE:
+                return None
+            with (self.path / INDEX).open("rb") as file:
+                return index.look(file, size, limit=limit, sign=sign, top=top)
+        except OSError:
+            return None
+
+    def lines(self, places: Sequence[tuple[int, int]]) -> list[Result]:
+        """Return the results of some lines of the record, without their curves.
+
+        places: Where each of them begins and ends.
+
+        Raises:
+            MachineError: one of them is damaged, or the record cannot be read.
+        """
+        path = self.path / RECORD
+        found = []
+        try:
+            with path.open("rb") as file:
+                for start, end in places:
+                    file.seek(start)
+                    found.append(replace(decode(file.read(end - start)), curve={}))
+        except OSError as error:
+            raise _machine(error, path) from None
+        except ValueError:
+            raise MachineError(
+                f"{path}: the line at byte {start} is damaged; nothing was changed"
+            ) from None
+        return found
 
     def add_test(self, found: Mapping[str, Any]) -> None:
         """Add what an opening of the test set found; when this returns it is on disk.

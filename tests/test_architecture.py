@@ -14,7 +14,7 @@ PACKAGE = ROOT / "hpsearch"
 LAYERS = [
     ["errors", "fields", "trial", "repeats", "threads"],
     ["yamlfile", "expressions", "scales", "seeds", "gaussian", "data", "nn"],
-    ["space", "diagnosis", "history", "intervals", "model"],
+    ["space", "diagnosis", "history", "index", "intervals", "model"],
     ["surrogate"],
     ["zoom", "strategies", "objectives", "report", "ending"],
     ["config", "child", "supervisor", "store"],

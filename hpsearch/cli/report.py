@@ -15,7 +15,8 @@ from hpsearch.cli.pictures import write_page, write_picture
 from hpsearch.cli.watch import watch_run
 
 if TYPE_CHECKING:
-    from hpsearch.report import Run, Table
+    from hpsearch.report import Table
+    from hpsearch.runs import Leading
     from hpsearch.store import RunFolder
 
 PICTURE_NAMES = (
@@ -135,20 +136,21 @@ def report(
     if importance:
         _show_importance(folders, name)
         return
-    shown, ends = zip(*map(_read, folders), strict=True)
-    table = leaderboard(shown)
+    limit = None if everything else top or (10 if name == "text" else None)
+    read = [_read(folder, limit if sort is None else None) for folder in folders]
+    table = leaderboard([each.run for each in read])
     _warn_of_other_splits(folders)
     if sort is not None:
         table = sort_table(table, sort)
     if name == "text":
         arguments = shlex.join([*names, "--all", *(["--sort", sort] if sort else [])])
-        show_table(table, None if everything else top or 10, for_runs(arguments, runs))
+        trials = sum(each.trials for each in read)
+        show_table(table, limit, for_runs(arguments, runs), trials)
         ties = ties_text(table)
         if ties is not None:
             click.echo(ties, err=True)
-        _closing_words(shown, ends, list(map(test_text, folders)))
+        _closing_words(read, list(map(test_text, folders)))
         return
-    limit = None if everything else top
     click.echo(FORMATS[name](replace(table, rows=table.rows[:limit])))
 
 
@@ -255,17 +257,17 @@ def _show_lineage(folders: list[RunFolder], name: str) -> None:
         click.echo(plain_text(ranges, width))
 
 
-def _read(folder: RunFolder) -> tuple[Run, str]:
-    """Return a run and how it ended."""
+def _read(folder: RunFolder, top: int | None) -> Leading:
+    """Return what the first rows of a run's leaderboard are made of; None for all rows."""
     from dataclasses import replace
 
-    from hpsearch.runs import how_it_ended, load_run, measured_on, run_of, trials_of
+    from hpsearch.runs import leading, load_run, measured_on
 
     config = load_run(folder, with_data=False)
-    run = run_of(config, trials_of(config, folder.results(curves=False)))
+    found = leading(config, folder, top)
     data = measured_on(folder).get("sha256")
-    run = replace(run, constants=config.objective.constants, data=data)
-    return run, how_it_ended(config, folder, run.results)
+    run = replace(found.run, constants=config.objective.constants, data=data)
+    return replace(found, run=run)
 
 
 def _warn_of_other_splits(folders: list[RunFolder]) -> None:
@@ -281,10 +283,11 @@ def _warn_of_other_splits(folders: list[RunFolder]) -> None:
         )
 
 
-def show_table(table: Table, top: int | None, arguments: str) -> None:
+def show_table(table: Table, top: int | None, arguments: str, trials: int | None = None) -> None:
     """Print the first rows; on a terminal as wide as that is, saying what else there is.
 
     arguments: What `hpsearch report` needs to show all rows.
+    trials: How many rows there are in all, where the table lacks some.
     """
     from dataclasses import replace
 
@@ -300,7 +303,7 @@ def show_table(table: Table, top: int | None, arguments: str) -> None:
         return
     narrow, left_out = fitted(first, width)
     _echo(plain_text(narrow, width))
-    more = len(table.rows) - len(first.rows)
+    more = (len(table.rows) if trials is None else trials) - len(first.rows)
     if more:
         click.echo(f"... and {more} more: hpsearch report {arguments}", err=True)
     if left_out:
@@ -316,12 +319,13 @@ def _echo(text: str) -> None:
     click.echo(text)
 
 
-def _closing_words(runs: Sequence[Run], ends: Sequence[str], tests: Sequence[str | None]) -> None:
+def _closing_words(read: Sequence[Leading], tests: Sequence[str | None]) -> None:
     """Say on a terminal what the table is of, how each run ended, and what the test set said."""
     if sys.stdout.isatty():
-        names = ", ".join(f"{run.name} ({len(run.results)} trials)" for run in runs)
-        click.echo(f"{names}: the score is {runs[0].metric}, to {runs[0].goal}", err=True)
-        for run, end in zip(runs, ends, strict=True):
-            click.echo(f"{run.name}: {end}", err=True)
+        names = ", ".join(f"{each.run.name} ({each.trials} trials)" for each in read)
+        first = read[0].run
+        click.echo(f"{names}: the score is {first.metric}, to {first.goal}", err=True)
+        for each in read:
+            click.echo(f"{each.run.name}: {each.ended}", err=True)
     for text in filter(None, tests):
         click.echo(text, err=True)
