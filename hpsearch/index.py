@@ -26,7 +26,7 @@ _FIELDS = [
     ("end", "<i8"),
     ("score", "<f8"),
     ("trial", "<i4"),
-    ("metrics", "<u4"),
+    ("kind", "<u4"),
     ("status", "u1"),
     ("flags", "u1"),
     ("unused", "<u2"),
@@ -49,13 +49,19 @@ def entry(result: Result, end: int) -> bytes:
         end,
         float("nan") if result.score is None else result.score,
         result.trial,
-        zlib.crc32("\0".join(result.metrics).encode(errors="surrogatepass")),
+        _kind(result),
         STATUSES.index(result.status),
         flags,
         0,
     )
     words = zip(_WORDS.unpack(head), _WEIGHTS, strict=True)
     return head + _CHECK.pack(sum(word * weight for word, weight in words) & 0xFFFFFFFF)
+
+
+def _kind(result: Result) -> int:
+    """Return what is equal for results with the same columns in a table."""
+    names = [*result.metrics, "" if result.epochs is None else "\0epochs"]
+    return zlib.crc32("\0".join(names).encode(errors="surrogatepass"))
 
 
 def end_of(entry: bytes) -> int:
@@ -72,7 +78,7 @@ class Found:
     is_whole: bool
     """Whether all trials that the budget allows are there."""
     lost: int
-    """How many of them have no score."""
+    """How many of them have no score, and so failed at most."""
     early: int
     """How many of them budget.time ended early."""
     lines: list[tuple[int, int]]
@@ -137,11 +143,11 @@ class _Best:
         self.early += int(np.count_nonzero(entries["flags"] & _EARLY))
         self._scored = self._first(self._scored, entries[has_score], self._sign)
         self._unscored = self._first(self._unscored, entries[~has_score], 0)
-        for kind in np.unique(entries["metrics"]).tolist():
+        for kind in np.unique(entries["kind"]).tolist():
             for scored in (True, False):
                 if (kind, scored) in self._kinds:
                     continue
-                alike = (entries["metrics"] == kind) & (has_score == scored)
+                alike = (entries["kind"] == kind) & (has_score == scored)
                 for one in entries[alike][:1]:
                     self._kinds[kind, scored] = int(one["start"]), int(one["end"])
 
@@ -182,3 +188,17 @@ def _chunks(file: BinaryIO) -> Iterator[Entries]:
         entries["start"][0], entries["start"][1:] = before, written["end"][:-1]
         before = int(written["end"][-1])
         yield entries
+
+
+def places(file: BinaryIO, limit: int | None) -> Iterator[tuple[int, int]]:
+    """Yield where the lines of an index that `look` found right begin and end, by trial.
+
+    limit: The number of trials that count; None for all.
+    """
+    import numpy as np
+
+    names = ["trial", "start", "end"]
+    parts = [entries[names] for entries in _chunks(file)]
+    entries = np.concatenate([part[part["trial"] < (limit or np.inf)] for part in parts])
+    for one in entries[np.argsort(entries["trial"])]:
+        yield int(one["start"]), int(one["end"])

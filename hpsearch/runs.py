@@ -4,6 +4,7 @@ the tables that are made from its record.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from hpsearch.report import (
     Run,
     beliefs,
     boxes_table,
+    csv_line,
     csv_text,
     epochs_text,
     expected_table,
@@ -27,12 +29,13 @@ from hpsearch.report import (
     leaderboard,
     rungs_table,
     ties_text,
+    trials_columns,
     trials_table,
 )
 from hpsearch.report.importance import FEWEST
 from hpsearch.report.table import measure_text
 from hpsearch.store import BEST, CONFIG, LEADERBOARD, PROVENANCE, TABLE, RunFolder
-from hpsearch.strategies import Halving
+from hpsearch.strategies import SEES_NOTHING, Halving
 from hpsearch.trial import Result, joined, of_one_rung, ranked, trials_text
 from hpsearch.yamlfile import dump
 
@@ -88,6 +91,12 @@ class Leading:
     run: Run
     """Its leaderboard has the same columns and the same first rows as that of all trials."""
     trials: int
+    is_whole: bool
+    """Whether all trials are there that the budget allows, and no others count."""
+    lines: int
+    """How many lines of the record count: more than trials, where these have several steps."""
+    early: int
+    """How many trials budget.time ended early."""
     ended: str
     """As `how_it_ended` says."""
 
@@ -104,8 +113,15 @@ def leading(config: Config, folder: RunFolder, top: int | None) -> Leading:
     found = None if top is None else _by_index(config, folder, top)
     if found is not None:
         return found
-    results = trials_of(config, folder.results(curves=False))
-    return Leading(run_of(config, results), len(results), how_it_ended(config, folder, results))
+    return _of_all(config, folder, counted(config, folder.results(curves=False)))
+
+
+def _of_all(config: Config, folder: RunFolder, results: Sequence[Result]) -> Leading:
+    """Return what leads a run, from all that counts of its record."""
+    trials = joined(results)
+    early = sum(result.ended_early is not None for result in trials)
+    ended = how_it_ended(config, folder, trials)
+    return Leading(run_of(config, trials), len(trials), False, len(results), early, ended)
 
 
 def _by_index(config: Config, folder: RunFolder, top: int) -> Leading | None:
@@ -121,13 +137,14 @@ def _by_index(config: Config, folder: RunFolder, top: int) -> Leading | None:
     found = folder.look(limit=config.limit, sign=sign, top=max(top, 2))
     if found is None or found.lost >= budget.failures:
         return None
-    results = folder.lines(found.lines)
+    results = list(folder.lines(found.lines))
     for name in config.space.axes:
         if len({repr(result.params.get(name)) for result in results}) == 1:
             return None
     reason = _end(config, folder, "trials" if found.is_whole else None, found.trials)
     ended = _ending_text(config, reason, found.trials, found.early)
-    return Leading(run_of(config, results), found.trials, ended)
+    trials, run = found.trials, run_of(config, results)
+    return Leading(run, trials, found.is_whole, trials, found.early, ended)
 
 
 def rungs_of(config: Config) -> tuple[int, ...]:
@@ -409,35 +426,52 @@ def changed_since_parent(config: Config, folder: RunFolder) -> list[str]:
     return [name for name, content in now.items() if before.get(name, content) != content]
 
 
-def write_tables(config: Config, folder: RunFolder, results: list[Result]) -> None:
-    """Write every file of the run folder that is made from the record.
-
-    results: All that counts of the record.
-    """
-    constants, trials = dict(config.constants), joined(results)
-    table = csv_text(trials_table(config.space, constants, trials))
-    folder.write(TABLE, table + "\n")
-    refresh_leaderboard(config, folder, results)
-    best = ranked(trials, config.goal)[:1]
+def write_tables(config: Config, folder: RunFolder) -> Leading:
+    """Write every file of the run folder that is made from the record; return what leads it."""
+    found = None
+    constants = dict(config.constants)
+    if isinstance(config.strategy, SEES_NOTHING):  # the boxes of others are made of all trials
+        found = _by_index(config, folder, LISTED)
+    if found is None:
+        results = counted(config, folder.results(curves=False))
+        found = _of_all(config, folder, results)
+        table = csv_text(trials_table(config.space, constants, found.run.results))
+        folder.write(TABLE, table + "\n")
+        _write_leaderboard(config, folder, results, found)
+    else:
+        kinds = sorted(found.run.results, key=lambda result: result.trial)
+        names, row = trials_columns(config.space, constants, kinds)
+        rows = map(row, folder.in_order(config.limit if found.is_whole else None))
+        folder.write(TABLE, (f"{csv_line(each)}\n" for each in itertools.chain([names], rows)))
+        _write_leaderboard(config, folder, found.run.results, found)
+    best = ranked(found.run.results, config.goal)[:1]
     if not best or best[0].score is None:
         folder.remove(BEST)
     else:
-        text = best_yaml(config, best[0], folder.path, len(trials))
-        folder.write(BEST, text)
+        folder.write(BEST, best_yaml(config, best[0], folder.path, found.trials))
+    return found
 
 
-def refresh_leaderboard(
-    config: Config, folder: RunFolder, results: list[Result] | None = None
+LISTED = 1000
+"""How many rows leaderboard.md has where the record is large."""
+
+
+def refresh_leaderboard(config: Config, folder: RunFolder) -> None:
+    """Write leaderboard.md anew."""
+    found = None
+    if isinstance(config.strategy, SEES_NOTHING):
+        found = _by_index(config, folder, LISTED)
+    if found is not None:
+        _write_leaderboard(config, folder, found.run.results, found)
+        return
+    results = counted(config, folder.results(curves=False))
+    _write_leaderboard(config, folder, results, _of_all(config, folder, results))
+
+
+def _write_leaderboard(
+    config: Config, folder: RunFolder, results: Sequence[Result], found: Leading
 ) -> None:
-    """Write leaderboard.md anew.
-
-    results: All that counts of the record; None to read it.
-    """
-    if results is None:
-        results = counted(config, folder.results(curves=False))
-    ended = how_it_ended(config, folder, joined(results))
-    page = leaderboard_page(config, results, ended, test_text(folder))
-    folder.write(LEADERBOARD, page)
+    folder.write(LEADERBOARD, leaderboard_page(config, results, found, test_text(folder)))
 
 
 def test_text(folder: RunFolder) -> str | None:
@@ -461,14 +495,17 @@ def test_text(folder: RunFolder) -> str | None:
 
 
 def leaderboard_page(
-    config: Config, results: list[Result], ended: str, tested: str | None = None
+    config: Config, results: Sequence[Result], found: Leading, tested: str | None = None
 ) -> str:
-    """Write leaderboard.md; `ended` is what `how_it_ended` says, `tested` what `test_text` does.
+    """Write leaderboard.md; `tested` is what `test_text` says.
 
-    results: All that counts of the record.
+    results: All that counts of the record, or where that is large the results of `found`.
     """
-    trials = joined(results)
-    table = leaderboard([run_of(config, trials)])
+    trials = found.run.results
+    table = leaderboard([found.run])
+    more = found.trials - LISTED if len(trials) < found.trials else 0
+    if more > 0:
+        table = replace(table, rows=table.rows[:LISTED])
     ties = ties_text(table)
     boxes = boxes_table(config.space, trials)
     levels = rungs_of(config)
@@ -476,11 +513,12 @@ def leaderboard_page(
     lines = [
         f"# Leaderboard of {config.name}",
         "",
-        f"{len(trials)} trials, seed {config.seed}, ranked by {config.metric_name} "
-        f"({config.goal}{repeats_text(config)}); {ended}.",
+        f"{found.trials} trials, seed {config.seed}, ranked by {config.metric_name} "
+        f"({config.goal}{repeats_text(config)}); {found.ended}.",
         "",
         FORMATS["markdown"](table),
         "",
+        *((f"And {more} more, which are in {TABLE}.", "") if more > 0 else ()),
         *((ties, "") if ties else ()),
         *(("## Rounds", "", FORMATS["markdown"](boxes), "") if boxes else ()),
         *(("## Rungs", "", FORMATS["markdown"](rungs), "") if rungs else ()),
@@ -492,7 +530,7 @@ def leaderboard_page(
     return "\n".join(lines) + "\n"
 
 
-def _importance(config: Config, results: list[Result]) -> Iterator[str]:
+def _importance(config: Config, results: Sequence[Result]) -> Iterator[str]:
     """Yield the lines on what the model believes, where the search went by a model."""
     by_model = config.method == "bayes" or getattr(config.strategy, "propose", None) == "bayes"
     found = beliefs(config.space, comparable(results), config.goal) if by_model else []

@@ -22,6 +22,7 @@ from hpsearch.provenance import session
 from hpsearch.recorder import Recorder
 from hpsearch.runner import Work, run_trials
 from hpsearch.runs import (
+    Leading,
     changed_sources,
     check_record,
     counted,
@@ -29,11 +30,12 @@ from hpsearch.runs import (
     open_folder,
     write_tables,
 )
+from hpsearch.scales import Real
 from hpsearch.seeds import stream
 from hpsearch.store import RunFolder
-from hpsearch.strategies import Halving, Own, StrategyError
+from hpsearch.strategies import SEES_NOTHING, Halving, Own, StrategyError
 from hpsearch.supervisor import Halt, Supervisor
-from hpsearch.trial import Result, Trial, joined
+from hpsearch.trial import Result, Trial
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -44,8 +46,8 @@ Watch = Callable[[Result], None]
 class Outcome:
     """How a search, or this command's part of it, ended."""
 
-    results: list[Result]
-    """The trials that count, by number."""
+    found: Leading
+    """The trials that count; where they are very many, the best of them."""
     new: int
     """How many of them this command ran."""
     reason: str
@@ -58,10 +60,24 @@ class Outcome:
     failures: Sequence[Result] = ()
     """The failed trials in a row, where they ended the search."""
 
+    @property
+    def results(self) -> Sequence[Result]:
+        """The trials that count, by number; where they are very many, the best and some others."""
+        return self.found.run.results
+
 
 def history_of(config: Config, results: Sequence[Result] = ()) -> History:
     """Return what the strategy of a config may see, with the trials that are there already."""
-    history = History(config.goal, config.seed, config.limit, config.earlier)
+    sees_nothing = isinstance(config.strategy, SEES_NOTHING)
+    endless = any(isinstance(axis, Real) for axis in config.space.axes.values())
+    history = History(
+        config.goal,
+        config.seed,
+        config.limit,
+        config.earlier,
+        keeps=not sees_nothing,
+        asks_tried=not (sees_nothing and endless),
+    )
     for result in results:
         history.add(result)
     return history
@@ -190,6 +206,7 @@ def _search(
         this = session(jobs)
         before = sorted(record.results, key=lambda result: result.order)
         check_record(config, folder, before)
+        known = len(counted(config, before))
         loop = _Loop(config, folder, supervisor, halt, before, jobs, past)
         if loop.ended is None:
             provenance["sessions"].append(this)
@@ -199,16 +216,13 @@ def _search(
             this["seconds"] = round(loop.elapsed, 3)
         reason = "signal" if loop.signal else loop.ended or loop.spent or "space"
         if config.in_steps and reason in ("trials", "space"):  # after which none goes on
-            for trial in {result.trial for result in loop.results}:
+            for trial in loop.trials:
                 folder.drop_states(trial)
         _keep_reason(folder, provenance, reason)
-        kept = counted(config, loop.results)
-        results = joined(kept)
-        write_tables(config, folder, kept)
-    new = len(kept) - len(counted(config, before))
+        found = write_tables(config, folder)
     failures = loop.ending.failed_in_a_row if reason == "failures" else ()
-    beyond = len(loop.results) - len(kept)
-    return Outcome(results, max(new, 0), reason, loop.signal, beyond, failures)
+    beyond = loop.finished - found.lines
+    return Outcome(found, max(found.lines - known, 0), reason, loop.signal, beyond, failures)
 
 
 def _keep_reason(folder: RunFolder, provenance: dict[str, Any], reason: str) -> None:
@@ -235,17 +249,21 @@ class _Loop:
         self.config, self.folder, self.supervisor = config, folder, supervisor
         limit = None if config.in_steps else config.limit
         self.jobs = jobs if limit is None else max(1, min(jobs, limit - len(before)))
-        self.results = [replace(result, curve={}) for result in before]
+        self.finished = len(before)
+        """Lines of the record, with those that earlier commands added."""
+        self.trials = {result.trial for result in before} if config.in_steps else set[int]()
         self.ending = ending_of(config)
         for result in before:
             self.ending.add(result)
-        self.history = history_of(config, self.results)
+        self.history = history_of(config, before)
         self.done = {result.order for result in before}
         self.next = 0
         self.spent: str | None = None
         """The limit that lets nothing more be dealt out; what runs still counts."""
-        self.epochs = {result.order: epochs_of(result) for result in before}
-        """Epochs of each trial or step, those of a running one at most."""
+        self.epochs: dict[int, int] = {}
+        """Epochs of each trial or step, those of a running one at most; only if the budget asks."""
+        if config.budget.epochs is not None:
+            self.epochs = {result.order: epochs_of(result) for result in before}
         self.all_epochs = sum(self.epochs.values())
         self.whole = config.strategy.max if isinstance(config.strategy, Halving) else None
         self.waiting: Trial | None = None
@@ -285,7 +303,7 @@ class _Loop:
             )
             try:
                 while self.ended is None and self.spent is None and not self.halt.is_set():
-                    before = len(self.results)
+                    before = self.finished
                     self.failed_in_a_row = 0
                     self._run(recorder, self._ready(), self.jobs)
                     while self.again and self.ended is None and not self.halt.is_set():
@@ -293,7 +311,7 @@ class _Loop:
                         self._run(recorder, self._lost(), 1)
                     if self.broken is not None:
                         raise self.broken
-                    if len(self.results) == before:
+                    if self.finished == before:
                         break
             finally:
                 self.halt.set()
@@ -318,7 +336,9 @@ class _Loop:
                     continue
                 recorder.put(result)
                 kept = replace(result, curve={})  # curves are on disk, and large
-                self.results.append(kept)
+                self.finished += 1
+                if self.config.in_steps:
+                    self.trials.add(kept.trial)
                 self._count(kept.order, epochs_of(kept))
                 self.ending.add(kept)
                 self.history.add(kept)
@@ -359,6 +379,7 @@ class _Loop:
                 continue
             order = self.next
             if order in self.done:
+                self.done.discard(order)
                 self.next += 1
                 continue
             known = self.history.known(order)
@@ -406,6 +427,8 @@ class _Loop:
         return fits
 
     def _count(self, order: int, epochs: int) -> None:
+        if self.config.budget.epochs is None:
+            return
         self.all_epochs += epochs - self.epochs.get(order, 0)
         self.epochs[order] = epochs
 

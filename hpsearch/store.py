@@ -10,7 +10,7 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -417,8 +417,20 @@ class RunFolder:
         except OSError:
             return None
 
-    def lines(self, places: Sequence[tuple[int, int]]) -> list[Result]:
-        """Return the results of some lines of the record, without their curves.
+    def in_order(self, limit: int | None) -> Iterator[Result]:
+        """Yield the results by trial, without their curves, where `look` found what it was for.
+
+        limit: The number of trials that count; None for all.
+
+        Raises:
+            MachineError: a line is damaged, or the record cannot be read.
+        """
+        with (self.path / INDEX).open("rb") as file:
+            places = index.places(file, limit)
+            yield from self.lines(places)
+
+    def lines(self, places: Iterable[tuple[int, int]]) -> Iterator[Result]:
+        """Yield the results of some lines of the record, without their curves.
 
         places: Where each of them begins and ends.
 
@@ -426,19 +438,17 @@ class RunFolder:
             MachineError: one of them is damaged, or the record cannot be read.
         """
         path = self.path / RECORD
-        found = []
         try:
             with path.open("rb") as file:
                 for start, end in places:
                     file.seek(start)
-                    found.append(replace(decode(file.read(end - start)), curve={}))
+                    yield replace(decode(file.read(end - start)), curve={})
         except OSError as error:
             raise _machine(error, path) from None
         except ValueError:
             raise MachineError(
                 f"{path}: the line at byte {start} is damaged; nothing was changed"
             ) from None
-        return found
 
     def add_test(self, found: Mapping[str, Any]) -> None:
         """Add what an opening of the test set found; when this returns it is on disk.
@@ -455,18 +465,22 @@ class RunFolder:
         with contextlib.suppress(OSError):
             (self.path / name).unlink()
 
-    def write(self, name: str, content: str | bytes) -> None:
+    def write(self, name: str, content: str | bytes | Iterable[str]) -> None:
         """Replace a file of the folder as a whole: a reader sees the old one or the new one.
+
+        content: A text, or its parts one after another.
 
         Raises:
             MachineError: it could not be written; the old one is untouched.
         """
         path = self.path / name
         beside = self.path / _beside(name)
-        data = content.encode() if isinstance(content, str) else content
+        parts = [content] if isinstance(content, str | bytes) else content
         try:
             with beside.open("wb") as file:
-                file.write(data)
+                file.writelines(
+                    each if isinstance(each, bytes) else each.encode() for each in parts
+                )
                 file.flush()
                 _sync(file.fileno())
             os.replace(beside, path)

@@ -108,7 +108,7 @@ def retest(
 
 def _run(
     config: Config, folder: RunFolder, jobs: int | None, *, quiet: bool
-) -> tuple[list[Result], int, int]:
+) -> tuple[Sequence[Result], int, int]:
     """Run what is missing of the retest; return its results, how many are new, the exit code."""
     from hpsearch.cli.progress import show_progress
     from hpsearch.errors import UserError

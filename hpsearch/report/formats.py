@@ -89,10 +89,10 @@ def _markdown_cell(text: str) -> str:
 
 def csv_text(table: Table) -> str:
     """Comma-separated values at full precision; an empty cell where there is no value."""
-    return "\n".join(map(_csv_line, [table.names, *table.rows]))
+    return "\n".join(map(csv_line, [table.names, *table.rows]))
 
 
-def _csv_line(cells: Iterable[Any]) -> str:
+def csv_line(cells: Iterable[Any]) -> str:
     """Write one line; the writer must know \\r as a line's end, or it leaves that unquoted."""
     out = io.StringIO(newline="")
     csv.writer(out, lineterminator="\r\n").writerow(map(_csv_cell, cells))
