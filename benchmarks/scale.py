@@ -152,9 +152,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, help="only so many of the cases")
     given = parser.parse_args()
     print(f"{given.workers} workers (bayes: as many as its lag)\n")
-    print(
-        "| method | trials | utilisation | parent, ms a trial | the limit with 1,000 workers, s |"
-    )
+    print("| method | trials | utilisation | parent, ms a trial | its limit, s |")
     print("| --- | --: | --: | --: | --: |")
     for method, trials in itertools.islice(cases(given.workers), given.first):
         workers = given.workers

@@ -7,10 +7,14 @@ takes nothing else with it.
 
 from __future__ import annotations
 
+import contextlib
+import math
+import os
 import queue
 import threading
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,15 +32,28 @@ MOST = 100
 """Trials that are given to a child at once, at most."""
 AHEAD = 0.1
 """Seconds of a trial below which the next one is dealt out while it still runs."""
+QUOTAS = (
+    ("/sys/fs/cgroup/cpu.max",),
+    ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us"),
+)
+"""Files that say how much of how much time a container may calculate, in both versions."""
 WEIGHT = 0.2
 """Weight of the latest trial in the average of the seconds that trials take."""
 
 
 def core_count() -> int:
-    """Return the cores this process may use: what `jobs: -1` means."""
-    import joblib
+    """Return the cores this process may use: what `jobs: -1` means.
 
-    return int(joblib.cpu_count())
+    A container may have a share of more cores' time, which is rounded up to whole cores.
+    """
+    has_affinity = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    for place in QUOTAS:
+        with contextlib.suppress(OSError, ValueError):
+            quota, period = " ".join(Path(each).read_text() for each in place).split()
+            if int(quota) > 0:
+                cores = min(cores, math.ceil(int(quota) / int(period)))
+    return cores
 
 
 def run_trials(

@@ -21,7 +21,7 @@ from hpsearch.report import (
     Run,
     beliefs,
     boxes_table,
-    csv_line,
+    csv_lines,
     csv_text,
     epochs_text,
     expected_table,
@@ -442,7 +442,7 @@ def write_tables(config: Config, folder: RunFolder) -> Leading:
         kinds = sorted(found.run.results, key=lambda result: result.trial)
         names, row = trials_columns(config.space, constants, kinds)
         rows = map(row, folder.in_order(config.limit if found.is_whole else None))
-        folder.write(TABLE, (f"{csv_line(each)}\n" for each in itertools.chain([names], rows)))
+        folder.write(TABLE, csv_lines(itertools.chain([names], rows)))
         _write_leaderboard(config, folder, found.run.results, found)
     best = ranked(found.run.results, config.goal)[:1]
     if not best or best[0].score is None:

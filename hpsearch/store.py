@@ -11,7 +11,7 @@ import os
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +89,10 @@ def _unsealed(line: bytes, format: int, what: str) -> dict[str, Any]:
     return record
 
 
-def decode(line: bytes) -> Result:
+def decode(line: bytes, *, curves: bool = True) -> Result:
     """Read one line of the record.
+
+    curves: False to leave the curves out, which are large.
 
     Raises:
         ValueError: not a whole, unchanged line.
@@ -98,6 +100,8 @@ def decode(line: bytes) -> Result:
     """
     record = _unsealed(line, FORMAT, "the record")
     record["params"] = {name: frozen(value) for name, value in record["params"].items()}
+    if not curves:
+        record["curve"] = {}
     return Result(**{**record, "unit": tuple(record["unit"])})
 
 
@@ -154,7 +158,7 @@ class RunFolder:
                 file.seek(since)
                 for number, line in enumerate(file, start=1):
                     try:
-                        result = decode(line)
+                        result = decode(line, curves=curves)
                     except ValueError:
                         rest = len(line) + len(file.read())
                         if rest > len(line) and since:
@@ -167,8 +171,7 @@ class RunFolder:
                             ) from None
                         return Record(list(results.values()), whole, rest)
                     whole += len(line)
-                    kept = result if curves else replace(result, curve={})
-                    results.setdefault(result.order, kept)
+                    results.setdefault(result.order, result)
         except FileNotFoundError:
             return Record([], 0, 0)
         except OSError as error:
@@ -442,7 +445,7 @@ class RunFolder:
             with path.open("rb") as file:
                 for start, end in places:
                     file.seek(start)
-                    yield replace(decode(file.read(end - start)), curve={})
+                    yield decode(file.read(end - start), curves=False)
         except OSError as error:
             raise _machine(error, path) from None
         except ValueError:

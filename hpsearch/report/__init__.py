@@ -3,7 +3,7 @@
 The page and the pictures are imported from their own modules, as most commands need neither.
 """
 
-from hpsearch.report.formats import FORMATS, csv_line, csv_text
+from hpsearch.report.formats import FORMATS, csv_lines, csv_text
 from hpsearch.report.importance import (
     beliefs,
     beliefs_table,
@@ -33,7 +33,7 @@ __all__ = [
     "beliefs",
     "beliefs_table",
     "boxes_table",
-    "csv_line",
+    "csv_lines",
     "csv_text",
     "epochs_text",
     "expected_table",
