@@ -128,7 +128,7 @@ def simulate(method: str, workers: int, trials: int) -> tuple[float, float]:
             simulated,  # type: ignore[arg-type]
             halt,
             jobs=workers,
-            begin=lambda before: silent,
+            begin=lambda *_: silent,
             warn=print,
         )
         spent = time.process_time() - began

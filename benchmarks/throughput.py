@@ -94,7 +94,7 @@ def hpsearch_run(trials: int, folder: Path, *, sync: str = "group", seconds: flo
     count = 0
 
     @contextlib.contextmanager
-    def begin(before: Any) -> Iterator[Callable[[Any], None]]:
+    def begin(*_: Any) -> Iterator[Callable[[Any], None]]:
         times[0] = time.perf_counter()
 
         def watch(result: Any) -> None:

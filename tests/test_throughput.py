@@ -231,7 +231,7 @@ from hpsearch.search import search
 from hpsearch.store import RunFolder
 
 @contextlib.contextmanager
-def begin(before):
+def begin(*_):
     yield lambda result: print(result.trial, flush=True)
 
 search(load_config(Path("search.yaml")), RunFolder(Path("run")), jobs=2, begin=begin, warn=print)
@@ -258,7 +258,7 @@ def test_a_search_that_is_killed_has_every_trial_that_it_announced_and_goes_on(
     def ended(name: str, jobs: int) -> Path:
         folder = RunFolder(tmp_path / name)
         silent = contextlib.nullcontext(lambda result: None)
-        search(config, folder, jobs=jobs, begin=lambda before: silent, warn=lambda text: None)
+        search(config, folder, jobs=jobs, begin=lambda *_: silent, warn=lambda text: None)
         return folder.path / "trials.csv"
 
     assert without_seconds(ended("run", 2)) == without_seconds(ended("alone", 1))
@@ -273,7 +273,7 @@ def test_a_large_search_has_the_same_tables_as_a_small_one(
     folders = [RunFolder(tmp_path / name) for name in ("small", "large")]
     for folder, large in zip(folders, (10**9, 0), strict=True):
         monkeypatch.setattr(store, "LARGE", large)
-        search(config, folder, jobs=2, begin=lambda before: silent, warn=lambda text: None)
+        search(config, folder, jobs=2, begin=lambda *_: silent, warn=lambda text: None)
     small, large_one = (folder.path for folder in folders)
     assert without_seconds(small / "trials.csv") == without_seconds(large_one / "trials.csv")
     lines = [(path / "best.yaml").read_text().splitlines() for path in (small, large_one)]
