@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from hpsearch.config import Config
-from hpsearch.errors import UserError
 from hpsearch.intervals import LEVEL
 from hpsearch.repeats import deviation
 from hpsearch.report import Column, Table
 from hpsearch.report.table import measure_text
-from hpsearch.runs import load_run, measured_on, trials_of
+from hpsearch.runs import check_begun, load_run, measured_on, trials_of
 from hpsearch.store import RunFolder
-from hpsearch.trial import Result, cost, plain, ranked
+from hpsearch.trial import Result, cost, none_complete_text, plain, ranked, standing
 from hpsearch.yamlfile import dump
+
+HASH_SHOWN = 12
+"""Letters of a hash that a person is shown."""
 
 
 @dataclass(frozen=True)
@@ -26,63 +28,135 @@ class Side:
 
     config: Config
     results: Sequence[Result]
-    data: dict[str, Any]
+    data: Mapping[str, Any]
     """What is known of the data it was measured on."""
+    sources: Mapping[str, str]
+    """The SHA-256 of each file that its results depend on, by name."""
+    warm_start: str | None
+    """The run whose trials it knew from the start."""
 
     @property
     def complete(self) -> list[Result]:
         """The trials with a score, the best first."""
         return [each for each in ranked(self.results, self.config.goal) if each.score is not None]
 
+    @property
+    def scores(self) -> list[float]:
+        """The scores that can be compared with the best one's, which comes first."""
+        goal, complete = self.config.goal, self.complete
+        return [
+            each.score
+            for each in complete
+            if each.score is not None and standing(each, goal)[0] == standing(complete[0], goal)[0]
+        ]
+
 
 def side_of(folder: RunFolder) -> Side:
     """Read a run; its data may be gone.
 
     Raises:
-        UserError: its config or its record cannot be read.
+        UserError: its config or its record cannot be read, or it has no finished trial.
     """
     config = load_run(folder, with_data=False)
     results = trials_of(config, folder.results(curves=False))
-    return Side(config, results, measured_on(folder))
+    check_begun(folder, results)
+    provenance = folder.provenance()
+    return Side(
+        config,
+        results,
+        measured_on(folder),
+        provenance.get("sources", {}),
+        provenance.get("warm_start"),
+    )
 
 
-def differences(old: Side, new: Side) -> list[tuple[str, str | None, str | None]]:
-    """Return (key, then, now) for every part of the configs that differs, in the config's order."""
+class Difference(NamedTuple):
+    """One key of the configs in which they differ."""
+
+    key: str
+    then: Any
+    """Plain data; None where it has none."""
+    now: Any
+
+
+def differences(old: Side, new: Side) -> list[Difference]:
+    """Return every part of the configs that differs, in the config's order."""
     before, after = _described(old), _described(new)
-    return [
-        (place, _written(then), _written(now)) for place, then, now in _differing(before, after, "")
-    ]
-
-
-def _written(value: Any) -> str | None:
-    return None if value is None else dump(plain(value))
+    if old.data.get("sha256") == new.data.get("sha256"):  # the same bytes, wherever they are
+        for each in (before, after):
+            each["data"].pop("source", None)
+    if old.config.method != new.config.method:  # then what one leaves to its defaults says little
+        for side, each in ((old, before), (new, after)):
+            each["method"] = _chosen(side.config.strategy, each["method"])
+    return list(_differing(before, after, ""))
 
 
 def _described(side: Side) -> dict[str, Any]:
     """Return what a config says, section by section, with what it leaves to the defaults."""
     config = side.config
     identity = config.identity()
-    data = {key: value for key, value in side.data.items() if key != "sha256"}
+    objective = {key: each for key, each in identity["objective"].items() if key != "numbers"}
     source = config.objective.data_section(config.objective.folder()).get("source")
-    return {
+    own = {each.name for each in fields(config.strategy)}  # type: ignore[arg-type]
+    method = {
+        key: each
+        for key, each in identity["method"].items()
+        if key != "trials" or key in own  # which is budget.trials
+    }
+    described = {
         "metric": identity["metric"],
-        "objective": identity["objective"],
-        "data": {"source": source, **({"bytes": side.data["sha256"][:12]} if data else {}), **data},
+        "objective": objective,
+        "data": {"source": source, **side.data},
         "parameters": identity["parameters"],
         "constraints": identity.get("constraints", []),
-        "method": identity["method"],
+        "method": method,
         "seed": identity["seed"],
         "budget": asdict(config.budget),
-        "trial": identity["trial"],
+        "trial": asdict(config.trial),
+        "warm_start": side.warm_start,
+    }
+    return {key: _plain(each) for key, each in described.items()}
+
+
+def _plain(value: Any) -> Any:
+    """Turn tuples into lists, also inside of mappings."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    return plain(value)
+
+
+def _chosen(strategy: Any, method: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a method's name and those of its keys that are not the defaults."""
+    usual = {each.name: _plain(each.default) for each in fields(strategy)}
+    return {
+        key: each for key, each in method.items() if key == "name" or usual.get(key, ()) != each
     }
 
 
-def _differing(old: Any, new: Any, place: str) -> Iterator[tuple[str, Any, Any]]:
+def _differing(old: Any, new: Any, place: str) -> Iterator[Difference]:
     if isinstance(old, dict) and isinstance(new, dict):
         for key in dict.fromkeys([*old, *new]):
             yield from _differing(old.get(key), new.get(key), f"{place}.{key}".lstrip("."))
-    elif old != new:
-        yield place, old, new
+    elif old != new or isinstance(old, bool) != isinstance(new, bool):
+        yield Difference(place, old, new)
+
+
+def notes_of(old: Side, new: Side) -> list[str]:
+    """Return sentences on what beside the configs differs, or is not seen in the scores."""
+    notes = []
+    numbers = [side.config.identity()["objective"].get("numbers") for side in (old, new)]
+    if numbers[0] != numbers[1] and None not in numbers:
+        notes.append("Versions of hpsearch that compute other numbers made these runs.")
+    if old.config.kind != "trainer":
+        changed = [name for name, sha in old.sources.items() if new.sources.get(name, sha) != sha]
+        notes += [f"{name} was changed between these runs." for name in changed]
+    notes += [
+        f"{side.config.name} began with what the run {side.warm_start} had found (warm start): "
+        "its own trials are not all that went into it."
+        for side in (old, new)
+        if side.warm_start is not None
+    ]
+    return notes
 
 
 @dataclass(frozen=True)
@@ -98,35 +172,41 @@ class Gain:
 
 
 def gain_of(old: Side, new: Side) -> Gain:
-    """Say what the second run gained over the first.
-
-    Raises:
-        UserError: they are scored by different metrics.
-    """
+    """Say what the second run gained over the first."""
     a, b = old.config, new.config
     if (a.metric_name, a.goal) != (b.metric_name, b.goal):
-        raise UserError(
-            f"{a.name} is to {a.goal} {a.metric_name} and {b.name} to {b.goal} {b.metric_name}: "
-            "their scores cannot be compared"
+        return _incomparable(
+            f"{a.name} is to {a.goal} {a.metric_name} and {b.name} to {b.goal} {b.metric_name}"
         )
     for side in (old, new):
-        if not side.complete:
-            return Gain(None, None, None, f"{side.config.name} has no complete trial yet")
+        nothing = none_complete_text(side.config.name, side.results)
+        if nothing is not None:
+            return _incomparable(nothing)
     if old.data.get("sha256") != new.data.get("sha256"):
-        return Gain(None, None, None, "measured on different data, so the scores say nothing")
+        return _incomparable("the runs were measured on different data")
     before, after = old.complete[0], new.complete[0]
     gain = cost(before, a.goal) - cost(after, a.goal)
     text = measure_text(a.metric_name)
-    what = "the same best" if gain == 0 else f"{'better' if gain > 0 else 'worse'} by"
-    said = f"the best of {b.name} is {what} {text(abs(gain)) if gain else 'score'}"
-    if old.data != new.data:
-        said += "; the data are split differently, so a small difference means nothing"
+    if gain:
+        said = f"the best of {b.name} is {'better' if gain > 0 else 'worse'} by {text(abs(gain))}"
+    else:
+        said = f"both bests have the same score, {text(after.score)}"
     half = _half_width(before.scores, after.scores)
     if half is None:
-        return Gain(gain, None, None, f"{said}; with one seed for each, luck is part of it")
-    certain = "more than the seeds explain" if abs(gain) > half else "within what the seeds explain"
-    said += f", {certain} (+-{text(half)}, {LEVEL:.0%})"
+        said += "; with one seed for each, luck is part of it"
+    else:
+        certain = abs(gain) > half
+        said += f" (+-{text(half)}, {LEVEL:.0%}), "
+        said += "more than the seeds explain" if certain else "within what the seeds explain"
+    if old.data != new.data:
+        said += "; the data are split differently, so a small difference means nothing"
+    if half is None:
+        return Gain(gain, None, None, said)
     return Gain(gain, gain - half, gain + half, said)
+
+
+def _incomparable(reason: str) -> Gain:
+    return Gain(None, None, None, f"the scores cannot be compared: {reason}")
 
 
 def _half_width(a: Sequence[float], b: Sequence[float]) -> float | None:
@@ -148,33 +228,67 @@ def _half_width(a: Sequence[float], b: Sequence[float]) -> float | None:
 
 
 def config_table(old: Side, new: Side) -> Table:
-    """Return one row for each part of the configs that differs."""
-    names = _names(old, new)
-    columns = tuple(Column(name) for name in ("key", *names))
-    return Table(columns, tuple(differences(old, new)))
+    """Return one row for each part of the configs that differs, as it is written in a config."""
+    rows = tuple(
+        (each.key, *(_written(each.key, value) for value in (each.then, each.now)))
+        for each in differences(old, new)
+    )
+    return Table((Column("key"), *_columns(old, new)), rows)
+
+
+def _written(key: str, value: Any) -> str | None:
+    if key == "data.sha256" and value is not None:
+        return str(value)[:HASH_SHOWN]
+    return value if value is None or isinstance(value, str) else dump(value)
+
+
+def figures_of(old: Side, new: Side) -> dict[str, tuple[Any, Any]]:
+    """Return the figures of both runs by name, at full precision; None where there is none.
+
+    trials, complete: How many there are, and how many have a score.
+    best_score, best_trial: Of the best.
+    median_score: Of the trials that can be compared with the best.
+    epochs: In all trials together; only where some are counted.
+    seconds: Of all trials together.
+    """
+    before, after = _figures(old), _figures(new)
+    if not before["epochs"] and not after["epochs"]:
+        del before["epochs"]
+    return {name: (value, after[name]) for name, value in before.items()}
+
+
+def _figures(side: Side) -> dict[str, Any]:
+    scores, complete = side.scores, side.complete
+    return {
+        "trials": len(side.results),
+        "complete": len(complete),
+        "best_score": scores[0] if scores else None,
+        "best_trial": complete[0].trial if complete else None,
+        "median_score": median(scores) if scores else None,
+        "epochs": sum(each.epochs or 0 for each in side.results),
+        "seconds": round(math.fsum(each.seconds for each in side.results), 6),
+    }
 
 
 def figures_table(old: Side, new: Side) -> Table:
-    """Return the two runs' figures: trials, best and median score, epochs and seconds."""
-    text = measure_text(old.config.metric_name)
-    rows: list[tuple[str, list[Any]]] = []
-    sides = (old, new)
-    rows.append(("trials", [str(len(each.results)) for each in sides]))
-    rows.append(("complete", [str(len(each.complete)) for each in sides]))
-    scores = [[each.score for each in side.complete if each.score is not None] for side in sides]
-    rows.append(("best score", [text(each[0]) if each else None for each in scores]))
-    rows.append(
-        ("best trial", [str(each.complete[0].trial) if each.complete else None for each in sides])
+    """Return the figures of both runs as a person reads them, a row for each."""
+
+    def written(name: str, side: Side, value: Any) -> str | None:
+        if value is None:
+            return None
+        if name.endswith("_score"):
+            return measure_text(side.config.metric_name)(value)
+        return f"{value:.1f}" if name == "seconds" else f"{value:,}"
+
+    rows = tuple(
+        (
+            name.replace("_", " ") if name != "seconds" else "seconds of training",
+            *(written(name, side, each) for side, each in zip((old, new), values, strict=True)),
+        )
+        for name, values in figures_of(old, new).items()
     )
-    rows.append(("median score", [text(median(each)) if each else None for each in scores]))
-    epochs = [sum(each.epochs or 0 for each in side.results) for side in sides]
-    if any(epochs):
-        rows.append(("epochs", [str(each) for each in epochs]))
-    seconds = [sum(each.seconds for each in side.results) for side in sides]
-    rows.append(("seconds of training", [f"{each:.1f}" for each in seconds]))
-    columns = tuple(Column(name) for name in ("figure", *_names(old, new)))
-    return Table(columns, tuple((name, *values) for name, values in rows))
+    return Table((Column("figure"), *_columns(old, new)), rows)
 
 
-def _names(old: Side, new: Side) -> tuple[str, str]:
-    return old.config.name, new.config.name
+def _columns(old: Side, new: Side) -> tuple[Column, Column]:
+    return Column(old.config.name), Column(new.config.name)

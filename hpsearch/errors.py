@@ -11,6 +11,9 @@ class HpsearchError(Exception):
     has_place = False
     """Whether the text begins with a file and a line."""
 
+    bare: str | None = None
+    """Where it does: the text without them, and the hint."""
+
 
 class UserError(HpsearchError):
     """A mistake in the config, the data or the command line; nothing was written."""

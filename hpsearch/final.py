@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hpsearch.errors import UserError
 from hpsearch.intervals import Interval, bootstrap, wilson
 from hpsearch.model import Model
+from hpsearch.nn.changes import Changes
 from hpsearch.objectives.mlp import MLP
 from hpsearch.seeds import stream
 from hpsearch.trial import Result
@@ -123,6 +124,7 @@ def train_final(
         np.random.default_rng(np.random.SeedSequence(seed)),
         loss=objective.loss,
         image=split.image,
+        changes=Changes(objective.changes),
     )
     dev: dict[str, float] = {}
     if include_dev:

@@ -12,12 +12,16 @@ from hpsearch.config import Config
 from hpsearch.errors import HpsearchError
 from hpsearch.report import Column, Table
 from hpsearch.report.table import measure_text
-from hpsearch.runs import changes_since, end_of, load_run, trials_of
+from hpsearch.runs import changes_since, end_of, load_by_hand, load_run, trials_of
 from hpsearch.store import RunFolder, all_runs
+from hpsearch.story import Story
 from hpsearch.strategies import Listed
-from hpsearch.trial import Result, ranked
+from hpsearch.trial import Result, none_complete_text, ranked
 
-STATES = ("running", "complete", "interrupted", "failed", "unreadable")
+UNREADABLE = "unreadable"
+STATES = ("running", "complete", "interrupted", "failed", UNREADABLE)
+LONGEST = 40
+"""Letters of the column `due`; all of a reason is told elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -38,23 +42,30 @@ class Entry:
     changes: tuple[str, ...]
     """What of data, code and versions changed since."""
     problem: str | None = None
-    """Why it cannot be read."""
+    """Why it cannot be read, or that no trial is complete."""
+    by_hand: bool = False
+    """Whether it is one model that was trained by hand, which no retest can repeat."""
 
 
 def entries(runs: Path) -> list[Entry]:
-    """Return all runs of a folder, the newest last; one that cannot be read hides no other."""
+    """Return all runs of a folder, the newest last; one that cannot be read hides no other.
+
+    Those that cannot be read come last of all, as their age is not known.
+    """
     found = [_entry(folder) for folder in all_runs(runs)]
     never = datetime.min.replace(tzinfo=UTC)
-    return sorted(found, key=lambda each: (each.last or never, each.name))
+    return sorted(found, key=lambda each: (each.state == UNREADABLE, each.last or never, each.name))
 
 
 def _entry(folder: RunFolder) -> Entry:
     try:
+        if folder.has_acts():
+            return _by_hand(folder)
         config = load_run(folder, with_data=False)
         results = trials_of(config, folder.results(curves=False))
     except HpsearchError as error:
         why = str(error).partition("\n")[0]
-        return Entry(folder.name, "unreadable", 0, None, None, None, None, None, False, (), why)
+        return Entry(folder.name, UNREADABLE, 0, None, None, None, None, None, False, (), why)
     best = next((each for each in ranked(results, config.goal) if each.score is not None), None)
     return Entry(
         name=folder.name,
@@ -67,6 +78,27 @@ def _entry(folder: RunFolder) -> Entry:
         parent=config.parent,
         is_retest=isinstance(config.strategy, Listed),
         changes=tuple(_changes(config, folder)),
+        problem=none_complete_text(folder.name, results),
+    )
+
+
+def _by_hand(folder: RunFolder) -> Entry:
+    """Return the entry of a model that is trained by hand, whose branches count as trials."""
+    config, story = load_by_hand(folder, with_data=False), Story(folder.acts())
+    curve = story.curve() if story else []
+    state = "complete" if story and story.finished else "interrupted"
+    return Entry(
+        name=folder.name,
+        state="running" if folder.is_being_written() else state,
+        trials=len(story.branches),
+        metric=config.metric_name,
+        best=curve[-1] if curve else None,
+        best_trial=story.current if curve else None,
+        last=_last(folder, ()),
+        parent=config.parent,
+        is_retest=False,
+        changes=(),
+        by_hand=True,
     )
 
 
@@ -109,7 +141,7 @@ def due(entry: Entry, every: Sequence[Entry], now: datetime, older_than: timedel
 
     A retest that is complete counts instead of the run: then it is the retest that can be too old.
     """
-    if entry.is_retest or entry.state != "complete":
+    if entry.is_retest or entry.by_hand or entry.state != "complete":
         return None
     retests = [
         each
@@ -157,12 +189,27 @@ def overview_table(
             each.best,
             None if each.last is None else age_text(now - each.last),
             each.parent,
-            each.problem or (f"* {reasons[each.name]}" if reasons[each.name] else None),
+            _due_text(each, reasons[each.name]),
             each.metric,
         )
         for each in found
     )
     return Table(columns, rows)
+
+
+def _due_text(entry: Entry, reason: str | None) -> str | None:
+    """Return what the column `due` says: why a run is due, or else what is wrong with it."""
+    if reason is None and entry.problem is None:
+        return None
+    text = f"* {reason}" if reason else f"! {problem_text(entry)}"
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+
+
+def problem_text(entry: Entry) -> str:
+    """Say what is wrong with a run, without the folder that the table names anyway."""
+    text = entry.problem or ""
+    before, between, rest = text.partition(f"{entry.name}/")
+    return rest if between and " " not in before else text
 
 
 def plain_entry(entry: Entry, reason: str | None, now: datetime) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,7 @@ def versions() -> dict[str, str | None]:
     }
 
 
+@cache
 def _version(package: str) -> str | None:
     try:
         return version(package)

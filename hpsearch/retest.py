@@ -12,7 +12,7 @@ from hpsearch.errors import UserError
 from hpsearch.intervals import LEVEL, Interval, of_mean
 from hpsearch.repeats import deviation, mean
 from hpsearch.report import Column, Table
-from hpsearch.report.table import measure_text
+from hpsearch.report.table import is_share, measure_text
 from hpsearch.runs import best_of, load_run
 from hpsearch.seeds import sequence
 from hpsearch.store import CONFIG, RunFolder
@@ -20,6 +20,8 @@ from hpsearch.strategies import Listed
 from hpsearch.trial import Result, ranked, standing
 from hpsearch.yamlfile import parse_yaml
 
+FEWEST_SEEDS = 3
+"""A verdict from fewer is weak: two seeds may agree by chance."""
 ROUNDING = 1e-12
 """A difference that is smaller, relative to the scores, is one of rounding."""
 
@@ -66,10 +68,10 @@ def retest_config(
         number: Which retest of the run this is, from 1: each has seeds of its own.
         top: How many settings.
         repeats: Training seeds for each setting, the same for all of them.
-        data: A file to take instead of the run's data.
+        data: A file to take instead of the run's data, as the user named it.
     Raises:
         UserError: the run has no complete trial or is being written, or the data or the code
-            cannot be used any more.
+            cannot be used any more, or the file cannot be read as the run's data are.
     """
     if folder.is_being_written():
         raise UserError(
@@ -87,14 +89,23 @@ def retest_config(
             "reads, then retest"
         )
     if data is not None and not data.is_file():
-        raise UserError(f"--data: there is no file {data}")
+        what = f"{data} is a folder" if data.is_dir() else f"there is no file {data}"
+        raise UserError(f"--data: {what}; name a file that training can read")
     chosen = chosen_of(config, folder, top)
     name = name_of(folder.name, number)
     place = runs / name
     seed = int(sequence(config.seed, "retest", number).generate_state(1)[0])
-    text = retest_yaml(config, chosen, place, name=name, repeats=repeats, seed=seed, data=data)
+    found = None if data is None else data.absolute()
+    text = retest_yaml(config, chosen, place, name=name, repeats=repeats, seed=seed, data=found)
     document = parse_yaml(text.encode(), str(place / CONFIG))
-    return build_config(document, name, name, place), chosen
+    try:
+        return build_config(document, name, name, place), chosen
+    except UserError as error:
+        if data is None:
+            raise
+        why = (error.bare or str(error)).replace(str(found), str(data))
+        named = why if why.startswith(str(data)) else f"{data}: {why}"
+        raise UserError(f"--data: {named}") from None
 
 
 @dataclass(frozen=True)
@@ -108,6 +119,8 @@ class Again:
     status: str
     now: float | None
     """The mean score on the fresh seeds; None unless complete."""
+    scores: tuple[float, ...]
+    """The score on each of them."""
     now_interval: Interval
     worse_by: float | None
     """How much higher its cost is than that of the run's best, paired by seed; None for itself."""
@@ -128,9 +141,15 @@ class Verdict:
     text: str
     luck: float | None
     """How much better the best scored in the run than now, as a cost; None when it failed."""
+    seeds: int = 0
+    """From so many fresh seeds for each setting."""
+    weak: bool = False
+    """Whether those are too few to rely on."""
 
 
-def compared(chosen: Sequence[Result], results: Sequence[Result], goal: str) -> list[Again]:
+def compared(
+    chosen: Sequence[Result], results: Sequence[Result], goal: str, metric: str = ""
+) -> list[Again]:
     """Compare settings on fresh seeds with what they were, and with the run's best.
 
     All have the same seeds, so their costs are subtracted seed by seed: what the seeds have in
@@ -141,6 +160,8 @@ def compared(chosen: Sequence[Result], results: Sequence[Result], goal: str) -> 
     Args:
         chosen: The trials of the run, its best first.
         results: Those of the retest, in the same order; some may be missing yet.
+        goal: Which way a score is better.
+        metric: Its name: the interval of a share of examples does not go beyond 0 and 1.
     """
     sign = 1 if goal == "minimize" else -1
     by_number = {result.trial: result for result in results}
@@ -167,6 +188,8 @@ def compared(chosen: Sequence[Result], results: Sequence[Result], goal: str) -> 
             middle, ends = of_mean(costs[i], least_deviation=pooled_scores)
             now = sign * middle
             now_interval = Interval(*sorted((sign * ends.low, sign * ends.high)))
+            if is_share(metric):
+                now_interval = _within_shares(now_interval, [sign * each for each in costs[i]])
         worse, interval = None, Interval(-math.inf, math.inf)
         if i in pairs:
             worse, interval = of_mean(pairs[i], least_deviation=pooled, level=level)
@@ -179,6 +202,7 @@ def compared(chosen: Sequence[Result], results: Sequence[Result], goal: str) -> 
                 then=trial.score,
                 status="missing" if result is None else result.status,
                 now=now,
+                scores=tuple(sign * each for each in costs.get(i, ())),
                 now_interval=now_interval,
                 worse_by=worse,
                 interval=interval,
@@ -186,6 +210,13 @@ def compared(chosen: Sequence[Result], results: Sequence[Result], goal: str) -> 
             )
         )
     return found
+
+
+def _within_shares(interval: Interval, scores: Sequence[float]) -> Interval:
+    """Cut the interval of a mean share at 0 and 1; a score beyond them says it is no share."""
+    if not math.isfinite(interval.low) or not all(0 <= each <= 1 for each in scores):
+        return interval
+    return Interval(max(0.0, interval.low), min(1.0, interval.high))
 
 
 def _pooled(samples: Sequence[Sequence[float]]) -> float:
@@ -196,8 +227,9 @@ def _pooled(samples: Sequence[Sequence[float]]) -> float:
 
 def verdict_of(found: Sequence[Again], config: Config) -> Verdict:
     """Say which setting to use now, and how much of the best one's score was luck."""
-    text, sign = _signed_text(config), 1 if config.goal == "minimize" else -1
+    sign = 1 if config.goal == "minimize" else -1
     best, others = found[0], found[1:]
+    seeds = max(len(each.scores) for each in found)
     scored = sorted((each for each in found if each.now is not None), key=lambda a: a.rank or 0)
     if not scored:
         return Verdict("stale", None, "stale: none of the settings can be trained any more", None)
@@ -208,35 +240,44 @@ def verdict_of(found: Sequence[Again], config: Config) -> Verdict:
             first.trial,
             f"stale: trial {best.trial} {best.status}; use trial {first.trial} instead",
             None,
+            seeds,
         )
-    luck = sign * (best.now - best.then)
+    luck, weak = sign * (best.now - best.then), seeds < FEWEST_SEEDS
     better = [each for each in others if each.worse_by is not None and each.interval.high < 0]
+    same = [each.trial for each in others if each.worse_by is not None and each.interval.low <= 0]
     if better:
         first = min(better, key=lambda each: each.rank or 0)
-        assert first.worse_by is not None
-        by, low, high = (
-            text(-value) for value in (first.worse_by, first.interval.high, first.interval.low)
-        )
-        return Verdict(
-            "stale",
-            first.trial,
-            f"stale: use trial {first.trial} instead of trial {best.trial}, better by {by} "
-            f"({low} to {high})",
-            luck,
-        )
-    same = [each.trial for each in others if each.worse_by is not None and each.interval.low <= 0]
-    if same:
-        *first_ones, last = map(str, same)
-        who = f"trials {', '.join(first_ones)} and {last}" if first_ones else f"trial {last}"
-        return Verdict(
-            "tied",
-            best.trial,
-            f"tied: {who} cannot be told apart from trial {best.trial}; keep it, or take the "
-            "cheapest of them",
-            luck,
-        )
-    alone = "" if others else ", the only setting that was tried again"
-    return Verdict("still best", best.trial, f"still best: trial {best.trial}{alone}", luck)
+        word, use, text = "stale", first.trial, _stale_text(best, first, config)
+    elif same:
+        word, use, text = "tied", best.trial, _tied_text(best.trial, same, seeds)
+    else:
+        alone = "" if others else ", the only setting that was tried again"
+        word, use, text = "still best", best.trial, f"still best: trial {best.trial}{alone}"
+    if weak and seeds > 1 and others:
+        text += f". That is weak evidence, from {seeds} seeds each"
+    return Verdict(word, use, text, luck, seeds, weak)
+
+
+def _stale_text(best: Again, first: Again, config: Config) -> str:
+    assert first.worse_by is not None
+    text = _signed_text(config)
+    by, low, high = (
+        text(-value) for value in (first.worse_by, first.interval.high, first.interval.low)
+    )
+    return (
+        f"stale: use trial {first.trial} instead of trial {best.trial}, better by {by} "
+        f"({low} to {high})"
+    )
+
+
+def _tied_text(best: int, same: Sequence[int], seeds: int) -> str:
+    *first_ones, last = map(str, same)
+    who = f"trials {', '.join(first_ones)} and {last}" if first_ones else f"trial {last}"
+    if seeds == 1:
+        return f"tied: one seed cannot tell {who} from trial {best}"
+    return (
+        f"tied: {who} cannot be told apart from trial {best}; keep it, or take the cheapest of them"
+    )
 
 
 def _signed_text(config: Config) -> Callable[[float], str]:
@@ -252,9 +293,10 @@ def retest_table(found: Sequence[Again], chosen: Sequence[Result], config: Confi
     def signed(value: float) -> str:
         return ("-" if value < 0 else "+") + text(abs(value))
 
-    def half(interval: Interval) -> float | None:
-        width = (interval.high - interval.low) / 2
-        return width if math.isfinite(width) else None
+    def half(each: Again) -> float | None:
+        if each.now is None or not math.isfinite(each.now_interval.high):
+            return None
+        return max(each.now - each.now_interval.low, each.now_interval.high - each.now)
 
     names = [
         name
@@ -279,7 +321,7 @@ def retest_table(found: Sequence[Again], chosen: Sequence[Result], config: Confi
             each.trial,
             each.then,
             each.now,
-            half(each.now_interval) if each.now is not None else None,
+            half(each),
             each.rank,
             each.worse_by,
             *(end if math.isfinite(end) else None for end in each.interval),
@@ -291,19 +333,23 @@ def retest_table(found: Sequence[Again], chosen: Sequence[Result], config: Confi
     return Table(columns, rows)
 
 
-def luck_text(found: Sequence[Again], verdict: Verdict, config: Config, repeats: int) -> str | None:
+def luck_text(found: Sequence[Again], verdict: Verdict, config: Config) -> str | None:
     """Say how far the best one's score was luck; None where it has no score now."""
     best, text = found[0], _signed_text(config)
     if best.now is None or verdict.luck is None:
         return None
     low, high = best.now_interval
-    seeds = "1 fresh seed" if repeats == 1 else f"{repeats} fresh seeds"
-    ends = f" ({text(low)} to {text(high)})" if math.isfinite(high - low) else ""
+    seeds = len(best.scores)
+    on = "1 fresh seed" if seeds == 1 else f"{seeds} fresh seeds"
+    ends = f" ({text(low)} to {text(high)})" if 0 < high - low < math.inf else ""
     then, now = text(best.then), text(best.now)
-    found_now = f"Trial {best.trial} scored {then} in the run and {now}{ends} on {seeds}"
-    if verdict.luck > 0:
-        return f"{found_now}: {text(verdict.luck)} of it was luck, or is lost since."
-    return f"{found_now}: none of it was luck."
+    found_now = f"Trial {best.trial} scored {then} in the run and {now}{ends} on {on}"
+    if seeds == 1:
+        return f"{found_now}: one seed cannot tell how much of it was luck."
+    if verdict.luck <= 0:
+        return f"{found_now}: no luck shows in it on these."
+    lost = f"{found_now}: {text(verdict.luck)} of it was luck, or is lost since"
+    return f"{lost}{', within what the seeds explain' * (low <= best.then <= high)}."
 
 
 def order_text(found: Sequence[Again]) -> str | None:

@@ -32,11 +32,21 @@ from hpsearch.report import (
     trials_columns,
     trials_table,
 )
+from hpsearch.report.byhand import where_text
 from hpsearch.report.importance import FEWEST
 from hpsearch.report.table import measure_text
+from hpsearch.space import Space
 from hpsearch.store import BEST, CONFIG, LEADERBOARD, PROVENANCE, TABLE, RunFolder
+from hpsearch.story import Story
 from hpsearch.strategies import SEES_NOTHING, Halving
-from hpsearch.trial import Result, joined, of_one_rung, ranked, trials_text
+from hpsearch.trial import (
+    Result,
+    joined,
+    none_complete_text,
+    of_one_rung,
+    ranked,
+    trials_text,
+)
 from hpsearch.yamlfile import dump
 
 if TYPE_CHECKING:
@@ -55,14 +65,18 @@ def report_of(folder: RunFolder) -> Report:
     """Read all that a page and its pictures tell of a run; also while the run goes on.
 
     Raises:
-        UserError: the record was written by a newer hpsearch, or the config was changed.
+        UserError: the run has no finished trial yet, what is in its folder was written by a newer
+            hpsearch, or the config was changed.
         MachineError: the record is damaged.
     """
     from hpsearch.report.picture import Report
 
+    if folder.has_acts():
+        return _report_by_hand(folder)
     config = load_run(folder, with_data=False)
     steps = counted(config, folder.results())
     results = joined(steps)
+    check_begun(folder, results)
     return Report(
         run_of(config, results),
         steps,
@@ -72,6 +86,34 @@ def report_of(folder: RunFolder) -> Report:
         rungs=rungs_of(config),
         tested=test_text(folder),
     )
+
+
+def _report_by_hand(folder: RunFolder) -> Report:
+    """As `report_of`: each branch of a model that was trained by hand is a result."""
+    from hpsearch.report.picture import Report
+
+    config, story = load_by_hand(folder, with_data=False), Story(folder.acts())
+    results = []
+    for branch in story.branches:
+        way = story.path(branch.number)
+        if not way:
+            continue
+        score = way[-1].get(story.metric)
+        status = "complete" if score is not None else "diverged"
+        curve = {name: story.curve(branch.number, name) for name in way[-1]}
+        results.append(
+            Result(
+                *(branch.number, status, {}, (), story.seed, branch.epochs, score),
+                metrics=dict(way[-1]),
+                curve=curve,
+                seconds=branch.seconds,
+            )
+        )
+    if not results:
+        raise UserError(f"the run {folder.name} has no epoch yet, so there is nothing to report")
+    run = replace(run_of(config, results), space=Space({}))
+    text = config.document.raw.decode(errors="replace")
+    return Report(run, results, where_text(story), text, folder.provenance(), story=story)
 
 
 def counted(config: Config, results: Sequence[Result]) -> list[Result]:
@@ -157,6 +199,29 @@ def trials_of(config: Config, results: Sequence[Result]) -> list[Result]:
     return joined(counted(config, results))
 
 
+def check_begun(folder: RunFolder, results: Sequence[Result]) -> None:
+    """Raise UserError where a run has no finished trial yet, with what to do about it."""
+    if results:
+        return
+    if folder.is_being_written():
+        raise UserError(
+            f"the run {folder.name} has no finished trial yet: it is being written at this moment\n"
+            f"To see its trials as they come: hpsearch report {folder.argument} --watch"
+        )
+    raise UserError(
+        f"the run {folder.name} has no finished trial yet\n"
+        f"To go on with it: hpsearch resume {folder.argument}"
+    )
+
+
+def check_complete(folder: RunFolder, results: Sequence[Result]) -> None:
+    """Raise UserError where a run has no finished trial yet, or none with a score."""
+    check_begun(folder, results)
+    text = none_complete_text(folder.name, results)
+    if text is not None:
+        raise UserError(f"{text}\nAll of them, and why: hpsearch report {folder.argument} --all")
+
+
 def best_of(config: Config, folder: RunFolder) -> tuple[Result, list[Result]]:
     """Return the best trial, with its curve, and all that count.
 
@@ -164,17 +229,8 @@ def best_of(config: Config, folder: RunFolder) -> tuple[Result, list[Result]]:
         UserError: there is none yet, or none has a score.
     """
     results = trials_of(config, folder.results())
-    first = ranked(results, config.goal)[:1]
-    if not first:
-        raise UserError(f"the run {folder.name} has no finished trial yet, so there is no best")
-    if first[0].score is None:
-        lost = first[0]
-        reason = (lost.message or "").partition("\n")[0]
-        raise UserError(
-            f"no trial of the run {folder.name} is complete ({trials_text(len(results))} without a "
-            f"score), so there is no best; trial {lost.trial} {lost.status}: {reason}"
-        )
-    return first[0], results
+    check_complete(folder, results)
+    return ranked(results, config.goal)[0], results
 
 
 def ending_of(config: Config) -> Ending:
@@ -253,8 +309,29 @@ def load_run(folder: RunFolder, name: str | None = None, *, with_data: bool = Tr
     with_data: False to leave the data unread: a report needs none.
 
     Raises:
-        UserError: the data are gone, or the config was damaged.
+        UserError: the data are gone, the config was damaged, or the run is no search.
     """
+    if folder.has_acts():
+        raise UserError(
+            f"the run {folder.name} is one model that was trained by hand, and no search\n"
+            f"Its story: hpsearch report {folder.name}. As a config that can be run: "
+            f"hpsearch panda {folder.name} --write FILE"
+        )
+    return _load(folder, name, with_data=with_data)
+
+
+def load_by_hand(folder: RunFolder, *, with_data: bool = True) -> Config:
+    """Read the config of a run in which one model is trained by hand; as `load_run`."""
+    if not folder.has_acts():
+        raise UserError(
+            f"the run {folder.name} is a search, and no model that is trained by hand\n"
+            f"Its best setting, by hand from its first epoch: hpsearch panda CONFIG "
+            f"--from {folder.name}"
+        )
+    return _load(folder, with_data=with_data)
+
+
+def _load(folder: RunFolder, name: str | None = None, *, with_data: bool = True) -> Config:
     provenance = folder.provenance()
     where = Path(provenance["config"]["folder"]) if provenance else folder.path
     config = load_config(folder.path / CONFIG, name or folder.name, where, with_data=with_data)
@@ -276,7 +353,7 @@ def open_config(path: Path, name: str | None = None) -> Config:
         UserError: anything wrong with the file or its data, with the place.
     """
     itself = RunFolder(path.absolute().parent)
-    if path.name == CONFIG and itself.has_record():
+    if path.name == CONFIG and (itself.has_record() or itself.has_acts()):
         return load_run(itself, name)
     return load_config(path, name)
 
@@ -555,6 +632,10 @@ IMPORTANCE = (
     "By a Gaussian process of the scores. The importance is a parameter's share of what changing "
     "one parameter alone changes, on average over the whole space; the length scale tells over how "
     "much of its range the score stays alike."
+)
+OTHER_IMPORTANCE = (
+    "The page (report --html) measures something else: how much worse a random forest predicts the "
+    "rank of a trial once the values of a parameter are shuffled."
 )
 EXPECTED = (
     "What is expected where one parameter has this value and the others are as in the best five "

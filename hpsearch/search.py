@@ -16,11 +16,15 @@ from typing import Any
 
 from hpsearch.config import Config
 from hpsearch.ending import is_failure
+from hpsearch.engines import ENGINES, Engine, Work, Workers
+from hpsearch.engines.base import EVERY
+from hpsearch.engines.local import Local, core_count
+from hpsearch.engines.remote import open_remote
 from hpsearch.errors import UserError
 from hpsearch.history import History
+from hpsearch.objectives import ObjectiveError
 from hpsearch.provenance import session
 from hpsearch.recorder import Recorder
-from hpsearch.runner import Work, run_trials
 from hpsearch.runs import (
     Leading,
     changed_sources,
@@ -40,6 +44,9 @@ from hpsearch.trial import Result, Trial
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Watch = Callable[[Result], None]
+Begin = Callable[
+    [list[Result], Callable[[], Workers | None]], contextlib.AbstractContextManager[Watch]
+]
 
 
 @dataclass(frozen=True)
@@ -116,7 +123,7 @@ def search(
     folder: RunFolder,
     *,
     jobs: int,
-    begin: Callable[[list[Result]], contextlib.AbstractContextManager[Watch]],
+    begin: Begin,
     warn: Callable[[str], None],
 ) -> Outcome:
     """Run the trials that are missing in `folder`, and write its tables.
@@ -124,8 +131,9 @@ def search(
     Args:
         config: The checked config.
         folder: New, or of an earlier command with the same config.
-        jobs: Trials at once.
-        begin: Called with the trials that are already there; gives what to call with each new one.
+        jobs: Trials at once; -1 for as many as a cluster has room for.
+        begin: Called with the trials that are already there, and with what tells who runs trials;
+            gives what to call with each new one.
         warn: Called with sentences worth knowing.
     Raises:
         UserError: the objective cannot be used, the folder belongs to another config, or another
@@ -136,13 +144,45 @@ def search(
         suggest(config, history_of(config), 0)  # most mistakes show before anything is written
     with (
         contextlib.closing(Halt()) as halt,
-        contextlib.closing(supervise(config, folder, halt)) as supervisor,
+        contextlib.closing(open_engine(config, folder, halt, jobs, warn)) as engine,
     ):
-        return _search(config, folder, supervisor, halt, jobs=jobs, begin=begin, warn=warn)
+        return _search(config, folder, engine, halt, jobs=jobs, begin=begin, warn=warn)
+
+
+def open_engine(
+    config: Config, folder: RunFolder, halt: Halt, jobs: int, warn: Callable[[str], None]
+) -> Engine:
+    """Return what runs the trials of a config, with a first child that is ready for them.
+
+    Raises:
+        UserError: the objective cannot be used as the config says.
+        MachineError: there is no worker that could run it.
+    """
+    kind = ENGINES[config.run.engine]
+    if not kind.place:
+        return Local(supervise(config, folder, halt))
+    try:
+        return open_remote(
+            config.run.engine,
+            kind.place,
+            address=config.run.address,
+            count=core_count() if jobs == EVERY else jobs,
+            limit=config.run.cluster_seconds,
+            kind=config.kind,
+            objective=config.objective,
+            limits=_limits(config),
+            files=config.run.files,
+            given=config.space.given,
+            places=folder,
+            halt=halt,
+            warn=warn,
+        )
+    except ObjectiveError as error:
+        raise _at_objective(config, error) from None
 
 
 def supervise(config: Config, folder: RunFolder, halt: Halt) -> Supervisor:
-    """Return what runs the trials of a config, with a first child that is ready for them.
+    """Return what runs the trials of a config here, with a first child that is ready for them.
 
     Raises:
         UserError: the objective cannot be used as the config says.
@@ -150,24 +190,35 @@ def supervise(config: Config, folder: RunFolder, halt: Halt) -> Supervisor:
     supervisor = Supervisor(
         config.kind,
         config.objective.spec(),
-        names=config.names,
         given=config.space.given,
-        metric=config.metric_name,
-        timeout=config.trial.timeout_seconds,
-        memory=config.trial.memory_bytes,
-        repeats=config.trial.repeats,
-        in_steps=config.in_steps,
-        counts=config.budget.epochs is not None,
+        **_limits(config),
         places=folder,
         halt=halt,
     )
     try:
         supervisor.warm_up()
     except UserError as error:
-        text, _, hint = str(error).partition("\n")
-        place = ("objective", config.kind)
-        raise config.document.error(place, text, hint) from None
+        raise _at_objective(config, error) from None
     return supervisor
+
+
+def _limits(config: Config) -> dict[str, Any]:
+    """Return what a supervisor is told of a config, beside the objective."""
+    return {
+        "names": config.names,
+        "metric": config.metric_name,
+        "timeout": config.trial.timeout_seconds,
+        "memory": config.trial.memory_bytes,
+        "repeats": config.trial.repeats,
+        "in_steps": config.in_steps,
+        "counts": config.budget.epochs is not None,
+    }
+
+
+def _at_objective(config: Config, error: UserError) -> UserError:
+    """Say where in the config the objective is that cannot be used."""
+    text, _, hint = str(error).partition("\n")
+    return config.document.error(("objective", config.kind), text, hint)
 
 
 def check_objective(config: Config) -> None:
@@ -185,11 +236,11 @@ def check_objective(config: Config) -> None:
 def _search(
     config: Config,
     folder: RunFolder,
-    supervisor: Supervisor,
+    engine: Engine,
     halt: Halt,
     *,
     jobs: int,
-    begin: Callable[[list[Result]], contextlib.AbstractContextManager[Watch]],
+    begin: Begin,
     warn: Callable[[str], None],
 ) -> Outcome:
     with folder.claim() as record:
@@ -207,11 +258,11 @@ def _search(
         before = sorted(record.results, key=lambda result: result.order)
         check_record(config, folder, before)
         known = len(counted(config, before))
-        loop = _Loop(config, folder, supervisor, halt, before, jobs, past)
+        loop = _Loop(config, folder, engine, halt, before, jobs, past)
         if loop.ended is None:
             provenance["sessions"].append(this)
             folder.write_provenance(provenance)
-            with begin(before) as watch:
+            with begin(before, engine.workers) as watch:
                 loop.run(watch)
             this["seconds"] = round(loop.elapsed, 3)
         reason = "signal" if loop.signal else loop.ended or loop.spent or "space"
@@ -240,15 +291,17 @@ class _Loop:
         self,
         config: Config,
         folder: RunFolder,
-        supervisor: Supervisor,
+        engine: Engine,
         halt: Halt,
         before: list[Result],
         jobs: int,
         past: float,
     ) -> None:
-        self.config, self.folder, self.supervisor = config, folder, supervisor
+        self.config, self.folder, self.engine = config, folder, engine
         limit = None if config.in_steps else config.limit
-        self.jobs = jobs if limit is None else max(1, min(jobs, limit - len(before)))
+        self.jobs = jobs
+        if limit is not None and jobs != EVERY:
+            self.jobs = max(1, min(jobs, limit - len(before)))
         self.finished = len(before)
         """Lines of the record, with those that earlier commands added."""
         self.trials = {result.trial for result in before} if config.in_steps else set[int]()
@@ -277,7 +330,7 @@ class _Loop:
         self.started = time.monotonic()
         seconds = config.budget.seconds
         self.deadline = None if seconds is None else self.started + seconds - past
-        supervisor.deadline = self.deadline
+        engine.deadline = self.deadline
 
     @property
     def elapsed(self) -> float:
@@ -326,7 +379,7 @@ class _Loop:
         self.halt.set()
 
     def _run(self, recorder: Recorder, work: Iterator[Work | None], jobs: int) -> None:
-        stream_of_results = run_trials(work, self.supervisor, jobs)
+        stream_of_results = self.engine.run(work, jobs)
         try:
             for result in stream_of_results:
                 if result is None:
@@ -417,7 +470,7 @@ class _Loop:
         most = self.config.budget.epochs
         if most is None or epochs is None:
             return True
-        wanted = self.supervisor.planned(trial, epochs)
+        wanted = self.engine.planned(trial, epochs)
         later = 0
         if self.all_epochs + wanted > most:  # seldom: else there is no need to look closer
             later = sum(each for place, each in self.epochs.items() if place > order)

@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import re
+import shlex
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,8 +37,11 @@ OPTIONAL: dict[str, tuple[Any, ...]] = {
 
 PROVENANCE_FORMAT = 1
 TESTS_FORMAT = 1
+ACTS_FORMAT = 1
 """The version of the lines on the test set."""
 
+RUNS = "runs"
+"""The folder of the runs, unless a command says otherwise."""
 CONFIG = "config.yaml"
 RECORD = "trials.jsonl"
 TABLE = "trials.csv"
@@ -46,6 +50,8 @@ BEST = "best.yaml"
 PROVENANCE = "provenance.json"
 REPORT = "report.html"
 TESTS = "test.jsonl"
+ACTS = "acts.jsonl"
+SNAPSHOTS = "snapshots"
 MODEL = "model.npz"
 LARGE = 2_000_000
 """Bytes of a record from which on a leaderboard is found by its index. A smaller one is read, and
@@ -129,9 +135,19 @@ class RunFolder:
         """The run's name."""
         return self.path.name
 
+    @property
+    def argument(self) -> str:
+        """What names the run to a command: its name where it lies under runs/, else its path."""
+        is_usual = self.path.absolute().parent == Path(RUNS).absolute()
+        return self.name if is_usual else shlex.quote(str(self.path))
+
     def has_record(self) -> bool:
         """Tell whether trials were, or were to be, recorded here."""
         return (self.path / RECORD).is_file()
+
+    def has_acts(self) -> bool:
+        """Tell whether one model was trained by hand here, instead of a search."""
+        return (self.path / ACTS).is_file()
 
     def exists(self) -> bool:
         """Tell whether this is a run: a folder, not a link, with a config in it."""
@@ -265,6 +281,41 @@ class RunFolder:
                     ) from None
         return found
 
+    def acts(self) -> list[dict[str, Any]]:
+        """Return what was recorded of a model that is trained by hand, in its order.
+
+        A torn last line is left out: what it says was never announced.
+
+        Raises:
+            MachineError: a line before the last is damaged, or the file cannot be read.
+            UserError: written by a newer hpsearch.
+        """
+        return self._read_acts()[0]
+
+    def _read_acts(self) -> tuple[list[dict[str, Any]], int, int]:
+        """Return the lines, the bytes that are whole lines, and those of a torn last one."""
+        path = self.path / ACTS
+        found: list[dict[str, Any]] = []
+        whole = 0
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return [], 0, 0
+        except OSError as error:
+            raise _machine(error, path) from None
+        for number, line in enumerate(content.splitlines(keepends=True), start=1):
+            try:
+                found.append(_unsealed(line, ACTS_FORMAT, str(path)))
+            except ValueError:
+                if whole + len(line) < len(content):
+                    raise MachineError(
+                        f"{path}:{number}: this line of the record is damaged, and it is not the "
+                        "last one; nothing was changed.\nRestore the file from a copy."
+                    ) from None
+                break
+            whole += len(line)
+        return found, whole, len(content) - whole
+
     def is_being_written(self) -> bool:
         """Tell whether another process searches here.
 
@@ -273,7 +324,8 @@ class RunFolder:
         if (self.provenance().get("sessions") or [{}])[-1].get("ended"):
             return False
         try:
-            descriptor = os.open(self.path / RECORD, os.O_RDONLY | os.O_CLOEXEC)
+            name = ACTS if self.has_acts() else RECORD
+            descriptor = os.open(self.path / name, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             return False
         try:
@@ -298,6 +350,40 @@ class RunFolder:
             UserError: another process holds the run, or the path is something else.
             MachineError: the disk does not allow it, or the record is damaged.
         """
+        if self.has_acts():
+            raise UserError(
+                f"{self.path} holds a model that is trained by hand, and no search; choose another "
+                f"name with --name, or go on with it: hpsearch panda {self.name}"
+            )
+        with self._held(RECORD) as descriptor:
+            record = self.read_record(curves=False)
+            if record.torn:
+                os.ftruncate(descriptor, record.whole)
+            self._open_index(record.whole)
+            yield record
+
+    @contextlib.contextmanager
+    def claim_acts(self) -> Iterator[list[dict[str, Any]]]:
+        """Hold the folder of a model that is trained by hand; yield what is recorded.
+
+        Raises:
+            UserError: another process holds it, or the path is something else.
+            MachineError: the disk does not allow it, or the record is damaged.
+        """
+        if self.has_record():
+            raise UserError(
+                f"{self.path} holds a search, and no model that is trained by hand; choose another "
+                "name with --name"
+            )
+        with self._held(ACTS) as descriptor:
+            found, whole, torn = self._read_acts()
+            if torn:
+                os.ftruncate(descriptor, whole)
+            yield found
+
+    @contextlib.contextmanager
+    def _held(self, name: str) -> Iterator[int]:
+        """Hold the folder by the lock on one of its files, which is open to append to."""
         if self._is_something_else():
             raise UserError(
                 f"{self.path} is not a folder of a run; choose another name with --name"
@@ -305,7 +391,7 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-            descriptor = os.open(self.path / RECORD, flags, 0o666)
+            descriptor = os.open(self.path / name, flags, 0o666)
         except OSError as error:
             raise _machine(error, self.path) from None
         try:
@@ -321,14 +407,10 @@ class RunFolder:
             ) from None
         except OSError as error:
             os.close(descriptor)
-            raise _machine(error, self.path / RECORD) from None
+            raise _machine(error, self.path / name) from None
         try:
-            record = self.read_record(curves=False)
-            if record.torn:
-                os.ftruncate(descriptor, record.whole)
             self._record = descriptor
-            self._open_index(record.whole)
-            yield record
+            yield descriptor
         finally:
             self._record = None
             os.close(descriptor)
@@ -361,6 +443,7 @@ class RunFolder:
         made_first = {
             RECORD,
             INDEX,
+            ACTS,
             EARLIER,
             _beside(EARLIER),
             PROVENANCE,
@@ -368,8 +451,8 @@ class RunFolder:
             _beside(CONFIG),
         }
         there = {path.name: path for path in self.path.iterdir()}
-        return not there.keys() <= made_first or (
-            RECORD in there and there[RECORD].stat().st_size > 0
+        return not there.keys() <= made_first or any(
+            there[name].stat().st_size > 0 for name in (RECORD, ACTS) if name in there
         )
 
     def append(self, *results: Result) -> None:
@@ -380,6 +463,22 @@ class RunFolder:
         """
         assert self._record is not None, "append needs claim"
         lines = list(map(encode, results))
+        before = self._append(lines, RECORD)
+        ends = itertools.accumulate(map(len, lines), initial=before)
+        self._add_to_index(results, list(ends)[1:])
+
+    def append_act(self, event: Mapping[str, Any]) -> None:
+        """Add a line to the record of a model that is trained by hand; then it is on disk.
+
+        Raises:
+            MachineError: it could not be written; the record holds whole lines only.
+        """
+        assert self._record is not None, "append_act needs claim_acts"
+        self._append([_sealed({"format": ACTS_FORMAT, **event})], ACTS)
+
+    def _append(self, lines: Sequence[bytes], name: str) -> int:
+        """Add lines to a record; return of how many bytes it was."""
+        assert self._record is not None
         before = os.fstat(self._record).st_size
         try:
             written = os.write(self._record, b"".join(lines))
@@ -390,11 +489,10 @@ class RunFolder:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._record, before)
             raise MachineError(
-                f"{self.path / RECORD}: {error.strerror}; no announced trial is lost, and the "
-                "same command goes on when this is mended"
+                f"{self.path / name}: {error.strerror}; nothing that was announced is lost, and "
+                "the same command goes on when this is mended"
             ) from None
-        ends = itertools.accumulate(map(len, lines), initial=before)
-        self._add_to_index(results, list(ends)[1:])
+        return before
 
     def _add_to_index(self, results: Sequence[Result], ends: Sequence[int]) -> None:
         """Keep what the index says of new lines; it may come to an end, the search may not."""
@@ -501,6 +599,10 @@ class RunFolder:
         """Return the folder for what trial `number` leaves beside its result."""
         return self.path / TRIALS / f"{number:04d}"
 
+    def snapshots(self) -> Path:
+        """Return the folder for the states of a model that is trained by hand."""
+        return self.path / SNAPSHOTS
+
     def drop_states(self, number: int) -> None:
         """Remove the states from which a trial's training could go on."""
         folder = self.trial_folder(number)
@@ -518,6 +620,38 @@ class RunFolder:
             (folder / LOG).write_bytes(content)
         except OSError as error:
             raise _machine(error, folder / LOG) from None
+
+    def mark(self) -> int | None:
+        """Return what tells this run's disk from another one; None where there is no run."""
+        try:
+            return (self.path / RECORD).stat().st_ino
+        except OSError:
+            return None
+
+    def trial_files(self, number: int) -> dict[str, bytes]:
+        """Return what trial `number` left in its folder, by name."""
+        folder = self.trial_folder(number)
+        return {
+            str(path.relative_to(folder)): path.read_bytes()
+            for path in (folder.rglob("*") if folder.is_dir() else ())
+            if path.is_file() and path.name != LOG
+        }
+
+    def write_trial_files(self, number: int, files: Mapping[str, bytes]) -> None:
+        """Keep what trial `number` left on another machine.
+
+        Raises:
+            MachineError: it could not be written.
+        """
+        folder = self.trial_folder(number).absolute()
+        try:
+            for name, content in files.items():
+                path = Path(os.path.normpath(folder / name))
+                if path.is_relative_to(folder):
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(content)
+        except OSError as error:
+            raise _machine(error, folder) from None
 
     def write_provenance(self, content: Mapping[str, Any]) -> None:
         """Replace what is known of how the run came about."""
@@ -605,6 +739,7 @@ def all_runs(runs: Path) -> Iterator[RunFolder]:
 
 def _age(folder: RunFolder) -> tuple[int, str]:
     try:
-        return (folder.path / RECORD).stat().st_mtime_ns, folder.name
+        name = ACTS if folder.has_acts() else RECORD
+        return (folder.path / name).stat().st_mtime_ns, folder.name
     except OSError:
         return 0, folder.name

@@ -112,7 +112,9 @@ class Log:
 class Child:
     """One child process and the pipes to it."""
 
-    def __init__(self, start: dict[str, Any], halt: Halt, memory: int | None) -> None:
+    def __init__(
+        self, start: dict[str, Any], halt: Halt, memory: int | None, folder: str | None = None
+    ) -> None:
         self._halt = halt
         self._memory = memory
         self._mark = secrets.token_bytes(16)  # which a trial cannot print by chance
@@ -125,6 +127,7 @@ class Child:
             stderr=subprocess.PIPE,
             bufsize=0,
             env={**os.environ, **ONE_THREAD},
+            cwd=folder,
             start_new_session=True,
         )
         assert self._process.stdin is not None
@@ -343,7 +346,13 @@ class Supervisor:
         counts: bool = False,
         places: Places,
         halt: Halt,
+        folder: str | None = None,
     ) -> None:
+        """Hold no child yet.
+
+        folder: Where children are started; None for this process's own working folder.
+        """
+        self._folder = folder
         self._start = {
             "kind": kind,
             "objective": objective,
@@ -375,6 +384,11 @@ class Supervisor:
         child = self._take()
         self._resumes = child.resumes
         self._give_back(child)
+
+    @property
+    def resumes(self) -> bool:
+        """Whether the objective goes on from where an earlier step of a trial ended."""
+        return self._resumes
 
     def planned(self, trial: Trial, epochs: int) -> int:
         """Return how many epochs a trial takes, or a step that ends after `epochs`, at most.
@@ -522,7 +536,7 @@ class Supervisor:
         text = ""
         for _ in range(STARTS):
             try:
-                return Child(self._start, self._halt, self._memory)
+                return Child(self._start, self._halt, self._memory, self._folder)
             except TimedOutError:
                 text = f"it was not ready within {START_LIMIT:.0f} s"
             except ChildEndedError as ended:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -120,6 +121,34 @@ def trial_of(result: Result) -> Trial:
 def trials_text(count: int) -> str:
     """Count trials in words."""
     return "1 trial" if count == 1 else f"{count} trials"
+
+
+def sentence(text: str) -> str:
+    """Begin with a capital and end with a full stop; a run's name within stays as it is."""
+    return f"{text[:1].upper()}{text[1:]}" + "." * (not text.endswith("."))
+
+
+def statuses_text(results: Iterable[Result]) -> str:
+    """Count how trials ended, the most frequent first: `4 failed, 2 diverged`."""
+    counts = Counter(result.status for result in results).most_common()
+    return ", ".join(f"{count} {status}" for status, count in counts)
+
+
+def none_complete_text(name: str, results: Sequence[Result]) -> str | None:
+    """Say of a run without a complete trial how its trials ended, and why the first one did.
+
+    None where a trial is complete, or none has ended yet.
+
+    name: The run's.
+    """
+    if not results or any(result.score is not None for result in results):
+        return None
+    first = min(results, key=lambda result: result.order)
+    why = (first.message or "").partition("\n")[0]
+    return (
+        f"no trial of the run {name} is complete ({statuses_text(results)}); trial {first.trial} "
+        f"{first.status}{': ' * bool(why)}{why}"
+    )
 
 
 def cost(result: Result, goal: str) -> float:

@@ -75,6 +75,7 @@ def pointed(name: str, lines: list[str], mark: Mark, text: str, hint: str = "") 
         message += f"\n    {number} | {line}\n    {' ' * len(number)} | {margin}{'^' * length}"
     error = UserError(f"{message}\n{hint}" if hint else message)
     error.has_place = True
+    error.bare = f"{text}\n{hint}" if hint else text
     return error
 
 

@@ -30,7 +30,7 @@ class Browser:
         self.waiting = b""
         self.count = 0
         self.complaints: list[str] = []
-        """What the console said that is an error or a warning, and what was asked of a network."""
+        """What the console said, of whatever kind, and what was asked of a network."""
         target = self._send("Target.createTarget", url="about:blank")["targetId"]
         attached = self._send("Target.attachToTarget", targetId=target, flatten=True)
         self.session: str | None = attached["sessionId"]
@@ -72,9 +72,9 @@ class Browser:
         match event.get("method"):
             case "Runtime.exceptionThrown":
                 self.complaints.append(json.dumps(params["exceptionDetails"]))
-            case "Runtime.consoleAPICalled" if params["type"] in ("error", "warning", "assert"):
+            case "Runtime.consoleAPICalled":
                 self.complaints.append(json.dumps(params["args"]))
-            case "Log.entryAdded" if params["entry"]["level"] in ("error", "warning"):
+            case "Log.entryAdded":
                 self.complaints.append(json.dumps(params["entry"]))
             case "Network.requestWillBeSent":
                 url = params["request"]["url"]

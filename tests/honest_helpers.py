@@ -50,9 +50,17 @@ def moved(made: Path, folder: Path) -> Path:
 
 
 def on_screen(
-    folder: Path, *arguments: object, columns: int = 80, lines: int = 200, **environment: str
+    folder: Path,
+    *arguments: object,
+    columns: int = 80,
+    lines: int = 200,
+    code: int = 0,
+    **environment: str,
 ) -> tuple[list[str], bytes]:
-    """Run a command in a terminal; return the lines that it shows, and its bytes."""
+    """Run a command in a terminal; return the lines that it shows, and its bytes.
+
+    code: What it must end with.
+    """
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     known = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES", "NO_COLOR")}
@@ -70,7 +78,7 @@ def on_screen(
         while data := os.read(master, 1 << 16):
             seen += data
     os.close(master)
-    assert process.wait(60) == 0, seen.decode()
+    assert process.wait(60) == code, seen.decode()
     screen = pyte.Screen(columns, lines)
     pyte.ByteStream(screen).feed(seen)
     return [line.rstrip() for line in screen.display if line.strip()], seen

@@ -14,11 +14,14 @@ PACKAGE = ROOT / "hpsearch"
 LAYERS = [
     ["errors", "fields", "trial", "repeats", "threads"],
     ["yamlfile", "expressions", "scales", "seeds", "gaussian", "data", "nn"],
-    ["space", "diagnosis", "history", "index", "intervals", "model"],
+    ["space", "diagnosis", "history", "index", "intervals", "model", "story"],
     ["surrogate"],
     ["zoom", "strategies", "objectives", "report", "ending"],
-    ["config", "child", "supervisor", "store"],
-    ["runner", "recorder", "provenance", "final"],
+    ["child", "supervisor", "store"],
+    ["runner"],
+    ["engines"],
+    ["config"],
+    ["recorder", "provenance", "final"],
     ["runs"],
     ["search"],
     [
@@ -31,6 +34,9 @@ LAYERS = [
         "compare",
         "overview",
         "predict",
+        "panda",
+        "gradcheck",
+        "starter",
     ],
     ["cli"],
 ]

@@ -9,9 +9,11 @@ import pytest
 
 from browser import PROGRAM, Browser, chromium
 from hpsearch.report.page import report_page
-from hpsearch.report.pictures import PICTURES
+from hpsearch.report.picture import MOST_TRIALS
+from hpsearch.report.pictures import BY_HAND, PICTURES
 from hpsearch.runs import report_of
-from test_page import HOSTILE, TEXT, hostile, made, plain
+from hpsearch.store import RECORD, RunFolder, encode
+from test_page import HOSTILE, TEXT, by_hand, hostile, made, plain, result
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="there is no Chromium on this machine")
 
@@ -31,13 +33,36 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     runs = {
         "plain": made(folder, [*scored, plain(30, None, message="no luck")], TEXT, "plain"),
         "hostile": hostile(folder),
+        "by_hand": by_hand(folder),
         "failures": made(folder, [plain(i, None) for i in range(3)], TEXT, "failures"),
+        "many": many(folder / "many"),
     }
     found = {}
     for name, run in runs.items():
         found[name] = folder / f"{name}.html"
         found[name].write_text(report_page(report_of(run)), encoding="utf-8")
     return found
+
+
+MANY = 2000
+
+
+def many(path: Path) -> RunFolder:
+    """A run of many trials, each worse than the one before, and the first far better than all."""
+    folder = made(path.parent, [], TEXT.replace("trials: 40", f"trials: {MANY}"), path.name)
+    lines = (
+        encode(
+            result(
+                i,
+                0.1 + 0.0001 * i if i else 0.05,
+                {"learning_rate": 0.0001 * 10 ** (4 * i / MANY), "optimizer": "adam"},
+                started="",
+            )
+        )
+        for i in range(MANY)
+    )
+    (folder.path / RECORD).write_bytes(b"".join(lines))
+    return folder
 
 
 def curve(number: int) -> dict[str, list[float | None]]:
@@ -56,7 +81,7 @@ def opened(browser: Browser, pages: dict[str, Path]) -> Browser:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [(1200, 900), PHONE])
-@pytest.mark.parametrize("name", ["plain", "hostile", "failures"])
+@pytest.mark.parametrize("name", ["plain", "hostile", "failures", "by_hand"])
 def test_a_page_is_drawn_without_a_complaint_and_fits(
     name: str, size: tuple[int, int], scheme: str, browser: Browser, pages: dict[str, Path]
 ) -> None:
@@ -70,8 +95,8 @@ def test_a_page_is_drawn_without_a_complaint_and_fits(
     background = browser.value("getComputedStyle(document.body).backgroundColor")
     assert (background == "rgb(255, 255, 255)") == (scheme == "light")
     drawn = browser.value("[...document.querySelectorAll('.picture')].map(p => p.dataset.picture)")
-    assert set(drawn) <= PICTURES.keys()
-    assert len(drawn) == (7 if name != "failures" else 2)
+    assert set(drawn) <= (BY_HAND if name == "by_hand" else PICTURES).keys()
+    assert len(drawn) == {"failures": 2, "by_hand": 1}.get(name, 7)
 
 
 def test_what_is_hostile_is_shown_and_not_run(browser: Browser, pages: dict[str, Path]) -> None:
@@ -171,6 +196,41 @@ def test_a_click_on_a_row_shows_its_trial_in_the_pictures(opened: Browser) -> No
     opened.click("#chosen button")
     assert not opened.value("document.querySelector('#chosen').classList.contains('shown')")
     assert opened.complaints == []
+
+
+def test_many_trials_are_sorted_found_and_hovered_like_few(
+    browser: Browser, pages: dict[str, Path]
+) -> None:
+    browser.complaints.clear()
+    browser.size(1200, 900)
+    browser.open(pages["many"])
+    browser.everything_drawn()
+    count = "document.querySelector('#count').textContent"
+    assert browser.value(count) == "25 of 2,000 trials"
+    for _ in range(2):
+        browser.click("#board th:nth-child(3) button")
+    assert column(browser, 2) == [str(MANY - 1 - i) for i in range(25)]
+    browser.value("document.querySelector('[data-picture=scatter]').scrollIntoView()")
+    x, y = point_of(browser, "scatter", 0)
+    browser.mouse(x - 30, y - 30)
+    browser.mouse(x, y)
+    browser.until(f"{HOVER}.includes('trial 0')")
+    drawn = browser.value(
+        "document.querySelector('[data-picture=scatter] .plot').data"
+        ".flatMap((trace) => trace.customdata || []).length"
+    )
+    assert drawn == MOST_TRIALS
+    assert browser.complaints == []
+
+
+def test_a_phone_is_told_that_the_table_goes_on_to_the_right(
+    browser: Browser, pages: dict[str, Path]
+) -> None:
+    hidden = "document.querySelector('#sideways').hidden"
+    for size, phone in (((1200, 900), False), (PHONE, True)):
+        browser.size(*size, phone=phone)
+        browser.open(pages["plain"])
+        assert browser.value(hidden) is not phone
 
 
 def test_the_theme_can_be_changed_and_pictures_follow(opened: Browser) -> None:

@@ -21,8 +21,8 @@ from hpsearch.cli import cli
 from hpsearch.yamlfile import read_yaml
 
 COMMANDS = [
-    *("run", "resume", "refine", "report", "list", "best", "compare"),
-    *("evaluate", "predict", "retest", "preview", "schema"),
+    *("init", "run", "resume", "refine", "report", "list", "best", "compare"),
+    *("panda", "evaluate", "predict", "retest", "preview", "gradcheck", "schema"),
 ]
 
 

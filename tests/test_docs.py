@@ -12,7 +12,7 @@ import pytest
 
 from conftest import ROOT, Command
 from hpsearch.config import config_schema, load_config
-from hpsearch.config.definitions import Data
+from hpsearch.config.definitions import Data, Run
 from hpsearch.config.reading import section_schema, words
 from hpsearch.data import DATASETS, READERS
 from hpsearch.nn.settings import Settings
@@ -106,6 +106,14 @@ def test_every_example_of_the_page_on_data_is_as_the_schema_says() -> None:
         text = f"objective: {{trainer: mlp}}\nparameters: {{}}\n{block}"
         value = parse_yaml(text.encode(), "data.md").value
         jsonschema.validate(value, config_schema())
+
+
+def test_every_key_of_run_is_in_the_page_on_clusters_with_its_range() -> None:
+    page = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+    properties = section_schema(Run)["properties"]
+    for name, schema in properties.items():
+        assert f"| `{name}` | {words(schema)} | " in page
+    assert len(re.findall(r"^\| `\w+` \| .* \| .* \| .* \|$", page, re.M)) == len(properties)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -176,7 +176,7 @@ def test_the_table_begins_with_the_figure_that_the_search_went_by(here: Path) ->
     [
         ("none", "the run none has no test set: its config gives the test part nothing"),
         ("own", "the run own scores your own code (objective.python), and hpsearch knows no test"),
-        ("wild", "no trial of the run wild is complete (2 trials without a score)"),
+        ("wild", "no trial of the run wild is complete (2 diverged); trial 0 diverged: train_loss"),
         ("nothing", "there is no run 'nothing'"),
     ],
 )
@@ -186,10 +186,25 @@ def test_what_cannot_be_measured_gets_a_sentence(made: Path, name: str, sentence
         assert not (made / "runs" / name / "test.jsonl").exists()
 
 
-def test_an_empty_run_has_no_best(here: Path) -> None:
+def test_an_empty_run_has_no_best_and_nothing_else_is_said(here: Path) -> None:
     (here / "runs" / "tiny" / "trials.jsonl").write_bytes(b"")
-    for command in ("evaluate", "best", "retest"):
-        assert "the run tiny has no finished trial yet" in refused(here, command, "tiny")
+    for command in ("evaluate", "best", "retest", "report"):
+        assert refused(here, command, "tiny") == (
+            "hpsearch: the run tiny has no finished trial yet\n"
+            "To go on with it: hpsearch resume tiny\n"
+        )
+    other = moved(here / "runs", here / "elsewhere")
+    assert f"hpsearch resume {other / 'tiny'}" in refused(here, "best", other / "tiny")
+
+
+def test_a_run_that_is_not_finished_is_warned_of_below_what_was_measured(here: Path) -> None:
+    record = here / "runs" / "tiny" / "trials.jsonl"
+    record.write_bytes(b"".join(record.read_bytes().splitlines(keepends=True)[:3]))
+    found = done(here, "evaluate", "tiny")
+    warning = "warning: tiny is not finished: 3 of 6 trials so far"
+    assert warning in found.stderr
+    assert found.output.index("Wilson") < found.output.index(warning)
+    assert "hpsearch predict tiny data.csv" in found.stderr
 
 
 def test_a_run_that_goes_on_is_left_alone(here: Path) -> None:
@@ -214,6 +229,26 @@ def test_data_that_changed_are_not_taken_for_those_of_the_run(here: Path) -> Non
     (here / "d.csv").write_text("\n".join([*rows, "1,1,a"]))
     assert "the data have changed since the run csv" in refused(here, "evaluate", "csv")
     assert "hpsearch retest csv" in refused(here, "best", "csv", "--model", "m.npz")
+
+
+def test_a_newer_test_jsonl_is_one_sentence_before_anything_is_shown_or_done(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunFolder(here / "runs" / "tiny")
+    with monkeypatch.context() as newer, run.claim():
+        newer.setattr("hpsearch.store.TESTS_FORMAT", 9)
+        run.add_test({"opened": 1})
+    for arguments in (
+        ["report"],
+        ["report", "--html"],
+        ["report", "--json"],
+        ["report", "--watch"],
+        *(["evaluate"], ["best"], ["retest"]),
+    ):
+        told = refused(here, arguments[0], "tiny", *arguments[1:])
+        assert "test.jsonl has format 9, and this hpsearch reads up to 1: upgrade" in told
+    assert not (run.path / "report.html").exists()
+    assert not (here / "runs" / "tiny-retest").exists()
 
 
 def test_a_newer_versions_files_are_refused_and_damage_is_named(here: Path) -> None:

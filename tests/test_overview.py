@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -95,7 +96,21 @@ def test_one_that_cannot_be_read_hides_no_other_and_says_why(here: Path) -> None
     assert found["other"]["state"] == found["broken"]["state"] == "unreadable"
     assert "config.yaml:1" in found["other"]["problem"]
     assert "trials.jsonl:1: this line of the record is damaged" in found["broken"]["problem"]
-    assert "unreadable" in done(here, "list").stdout
+    shown = done(here, "list")
+    assert [line.split()[1] for line in shown.stdout.splitlines()[-2:]] == ["unreadable"] * 2
+    assert max(map(len, shown.stdout.splitlines())) <= 110
+    assert "other cannot be read: config.yaml:1:" in shown.stderr
+    assert "broken cannot be read: trials.jsonl:1: this line of the record is dam" in shown.stderr
+
+
+def test_a_run_without_a_complete_trial_is_described_alike_everywhere(here: Path) -> None:
+    sentence = "No trial of the run broken is complete (2 failed); trial 0 failed: ValueError: no."
+    assert sentence in done(here, "list").stderr
+    assert sentence in done(here, "report", "broken").stderr
+    assert sentence in done(here, "report", "broken", "--watch").stdout
+    done(here, "report", "broken", "--html", "page.html")
+    assert sentence in (here / "page.html").read_text()
+    assert listed(here)["broken"]["problem"] == sentence[0].lower() + sentence[1:-1]
 
 
 def test_a_version_that_changed_makes_a_run_due_until_it_is_retested(here: Path) -> None:
@@ -167,23 +182,81 @@ def test_mistakes_in_list_are_sentences(here: Path) -> None:
 def test_two_runs_are_compared_by_what_differs_and_what_that_gained(made: Path) -> None:
     found = json.loads(done(made, "compare", "tiny", "other", "--json").stdout)
     assert found["differences"] == [
-        {"key": "objective.epochs", "values": ["2", "3"]},
-        {"key": "budget.trials", "values": ["6", "4"]},
+        {"key": "objective.epochs", "values": [2, 3]},
+        {"key": "budget.trials", "values": [6, 4]},
     ]
     bests = [best_score(RunFolder(made / "runs" / name)) for name in ("tiny", "other")]
     assert found["gain"]["best"] == bests[0] - bests[1]
     assert "luck is part of it" in found["gain"]["text"]
+    assert found["figures"]["best_score"] == bests  # at full precision
+    assert found["figures"]["trials"] == [6, 4]
+    assert found["figures"]["epochs"] == [12, 12]
     shown = done(made, "compare", "tiny", "other").stdout
     assert "objective.epochs  2     3" in shown
     same = done(made, "compare", "tiny", "tiny").stdout
     assert "The configs are the same." in same
-    assert "the same best score" in same
+    assert "Both bests have the same score" in same
 
 
-def test_runs_of_different_metrics_are_not_compared_and_an_empty_one_says_so(made: Path) -> None:
-    assert "their scores cannot be compared" in refused(made, "compare", "tiny", "broken")
-    shown = done(made, "compare", "broken", "broken").stdout
-    assert "Broken has no complete trial yet." in shown
+def test_runs_of_different_metrics_show_what_differs_and_no_gain(made: Path) -> None:
+    shown = done(made, "compare", "tiny", "broken").stdout
+    assert re.search(r"metric\.name +dev_error +loss", shown)
+    why = (
+        "The scores cannot be compared: tiny is to minimize dev_error and broken to minimize loss."
+    )
+    assert why in shown
+    found = json.loads(done(made, "compare", "tiny", "broken", "--json").stdout)
+    assert found["gain"]["best"] is None
+    assert {"key": "metric.name", "values": ["dev_error", "loss"]} in found["differences"]
+
+
+def test_a_run_without_a_complete_trial_has_no_gain_and_an_empty_one_is_refused(
+    here: Path,
+) -> None:
+    shown = done(here, "compare", "broken", "broken").stdout
+    nothing = "no trial of the run broken is complete (2 failed); trial 0 failed: ValueError: no"
+    assert f"The scores cannot be compared: {nothing}." in shown
+    (here / "runs" / "tiny" / "trials.jsonl").write_bytes(b"")
+    assert "the run tiny has no finished trial yet" in refused(here, "compare", "other", "tiny")
+
+
+def test_the_same_data_in_another_place_and_what_only_the_program_knows_are_no_difference(
+    here: Path,
+) -> None:
+    rows = ["x,y,kind"] + [f"{i % 7},{i % 5},{'ab'[i % 7 > 3]}" for i in range(60)]
+    for name, end in (("d", ""), ("e", ""), ("f", "\n3,3,a")):
+        (here / f"{name}.csv").write_text("\n".join(rows) + end)
+        text = TINY.replace("source: digits", f"source: {name}.csv, label: kind")
+        (here / f"{name}.yaml").write_text(text.replace("trials: 6", "trials: 2"))
+        done(here, "run", f"{name}.yaml", "-q", "-j", 1)
+    assert differing(here, "d", "e") == {}
+    changed = differing(here, "d", "f")
+    assert changed.keys() == {"data.source", "data.sha256"}
+    assert changed["data.source"] == ["d.csv", "f.csv"]
+    assert len(changed["data.sha256"][0]) == 64
+    halving = TINY.replace("epochs: 2", "epochs: 3") + "method: halving\n"
+    (here / "halving.yaml").write_text(halving.replace("trials: 6", "trials: 3"))
+    done(here, "run", "halving.yaml", "-q", "-j", 1)
+    assert differing(here, "tiny", "halving").keys() == {
+        "objective.epochs",
+        "method.name",
+        "method.max",
+        "budget.trials",
+    }
+
+
+def differing(folder: Path, *names: str) -> dict[str, list[Any]]:
+    found = json.loads(done(folder, "compare", *names, "--json").stdout)["differences"]
+    return {each["key"]: each["values"] for each in found}
+
+
+def test_a_warm_start_is_told_of(here: Path) -> None:
+    text = TINY.replace("trials: 6", "trials: 2") + "method: bayes\n"
+    (here / "warm.yaml").write_text(text)
+    done(here, "run", "warm.yaml", "--warm-start", "tiny", "-q", "-j", 1)
+    assert differing(here, "tiny", "warm")["warm_start"] == [None, "tiny"]
+    shown = done(here, "compare", "tiny", "warm").stdout
+    assert "warm began with what the run tiny had found (warm start)" in shown
 
 
 # best
@@ -284,6 +357,60 @@ def test_no_color_and_pipes_are_honoured_and_a_run_that_is_due_is_in_the_hint(
     )
     assert b"\x1b" not in piped.stdout + piped.stderr
     assert b"* " in piped.stdout
+
+
+def test_an_error_on_a_terminal_is_broken_between_words_and_its_command_stays_whole(
+    crowded: Path,
+) -> None:
+    done(crowded, "evaluate", "tiny", "--again", "-q")
+    lines, _ = on_screen(crowded, "evaluate", "tiny", columns=60, code=2)
+    assert lines[0].startswith("hpsearch: The test set was opened")
+    assert lines[-1] == "  hpsearch evaluate tiny --again"
+    piped = call(crowded, "evaluate", "tiny").stderr
+    assert " ".join(" ".join(lines).split()) == " ".join(piped.split())
+
+
+def test_report_names_the_next_commands_on_a_terminal_only_and_they_find_the_run(
+    crowded: Path, tmp_path: Path
+) -> None:
+    lines, _ = on_screen(crowded, "report", "tiny")
+    at = lines.index("Next:")
+    assert lines[at + 1 : at + 3] == ["  hpsearch refine tiny", "  hpsearch report tiny --html"]
+    elsewhere, _ = on_screen(tmp_path, "report", crowded / "runs" / "tiny", columns=400)
+    assert f"  hpsearch refine tiny --runs-dir {crowded / 'runs'}" in elsewhere
+    for arguments in (["tiny", "-q"], ["broken", "-q"]):
+        quiet, _ = on_screen(crowded, "report", *arguments)
+        assert quiet[0].startswith("rank")
+        assert not [line for line in quiet if ":" in line]
+    assert "Next:" not in done(crowded, "report", "tiny").stderr
+
+
+def test_verbose_commands_say_more_and_only_on_stderr(crowded: Path) -> None:
+    for arguments, word in (
+        (["report", "tiny"], "  data, SHA-256: "),
+        (["best", "tiny"], "  seed: "),
+        (["compare", "tiny", "tiny-retest"], "  started: "),
+        (["list"], f"{LONG} 1: "),
+    ):
+        plain, verbose = done(crowded, *arguments), done(crowded, *arguments, "-v")
+        assert plain.stdout == verbose.stdout
+        assert word in verbose.stderr
+        assert word not in plain.stderr
+
+
+def test_each_importance_says_what_it_measures_and_names_the_other(crowded: Path) -> None:
+    told = done(crowded, "report", "tiny", "--importance").stderr
+    assert "By a Gaussian process of the scores" in told
+    assert "The page (report --html) measures something else" in told
+    assert done(crowded, "report", "tiny", "--importance", "-q").stderr == ""
+
+
+def test_a_script_gets_json_from_every_view(crowded: Path) -> None:
+    rows = json.loads(done(crowded, "report", "tiny", "--json").stdout)
+    assert rows == json.loads(done(crowded, "report", "tiny", "--format", "json").stdout)
+    assert "--json is --format json" in refused(crowded, "report", "tiny", "--json", "-f", "csv")
+    for arguments in (["list"], ["best", "tiny"], ["compare", "tiny", "tiny-retest"]):
+        json.loads(done(crowded, *arguments, "--json").stdout)
 
 
 def test_quiet_commands_print_their_answer_or_nothing(crowded: Path) -> None:

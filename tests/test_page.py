@@ -85,6 +85,25 @@ def made(runs: Path, results: list[Result], text: str = TEXT, name: str = "a") -
     return folder
 
 
+def by_hand(runs: Path) -> RunFolder:
+    """One model that was trained by hand, with hostile notes and a branch that was left."""
+    folder = RunFolder(runs / "by_hand")
+    with folder.claim_acts():
+        folder.write(CONFIG, TEXT)
+        start = {"kind": "start", "params": {"learning_rate": 0.1}, "seed": 1, "epochs": 9}
+        folder.append_act({**start, "metric": "dev_error", "goal": "minimize"})
+        for branch in (1, 2):
+            for epoch in range(1 if branch == 1 else 3, 7):
+                metrics = {"dev_error": 0.5 / epoch / branch, "train_error": 0.1}
+                event = {"kind": "epoch", "branch": branch, "epoch": epoch, "seconds": 0.1}
+                folder.append_act({**event, "metrics": metrics})
+            for note in HOSTILE:
+                folder.append_act({"kind": "act", "act": "note", "text": f"note {note}"})
+            if branch == 1:
+                folder.append_act({"kind": "act", "act": "back", "to": 2, "text": "back 2"})
+    return folder
+
+
 def hostile(runs: Path) -> RunFolder:
     """A run in which everything that comes from outside is hostile."""
     text = PROGRAM.format(values=json.dumps(HOSTILE))
@@ -284,13 +303,41 @@ def test_a_run_with_only_failures_has_a_page_that_says_so(
 ) -> None:
     made(runs, [plain(i, None, message=f"out of luck {i // 2}") for i in range(4)])
     page = page_of(command("a", "--html"), runs / "a" / "report.html")
-    assert "No trial has a score: 4 failed." in page.text
+    assert (
+        "No trial of the run a is complete (4 failed); trial 0 failed: out of luck 0." in page.text
+    )
     assert "out of luck 0" in page.text
     assert "2, 3" in page.text
     assert page.data["pictures"].keys() == {"curves", "projection"}
-    why = "the run a has no picture 'scatter': no trial has a score"
-    fails(command("a", "--plot", "scatter", "-o", "x.png"), why)
+    for name in ("scatter", "errors", "importance", "parallel", "progress"):
+        why = f"the run a has no picture '{name}': no trial is complete"
+        fails(command("a", "--plot", name, "-o", "x.png"), why)
     assert not Path("x.png").exists()
+
+
+def test_failures_that_differ_in_a_number_a_path_or_a_time_are_one_kind(
+    runs: Path, command: Callable[..., Invocation]
+) -> None:
+    messages = [
+        f"could not read {place} at 12:0{i}:11, row {7 * i}\n  bad(x)\n  {'^' * (i + 3)}"
+        for i, place in enumerate(("/data/a/part-3.csv", "/other/part.csv", "C:\\x\\y.csv"))
+    ]
+    lost = [plain(i, None, message=each) for i, each in enumerate([*messages, "another"])]
+    made(runs, [*lost, plain(4, 0.1)])
+    page = page_of(command("a", "--html"), runs / "a" / "report.html")
+    failed = page.text[page.text.rindex("What failed, and why") : page.text.rindex("Provenance")]
+    assert "could not read /data/a/part-3.csv at 12:00:11, row 0\n  bad(x)" in failed
+    assert "the others differ in a number, a path or a time30, 1, 2" in failed
+    assert "/other/part.csv" not in failed
+    assert "^" not in failed
+    assert "failedanother13" in failed
+
+
+def test_ties_are_told_in_words(runs: Path, command: Callable[..., Invocation]) -> None:
+    scores = [[0.1, 0.2], [0.12, 0.19], [0.9, 0.91]]
+    made(runs, [plain(i, sum(each) / 2, scores=each) for i, each in enumerate(scores)])
+    table = page_of(command("a", "--html"), runs / "a" / "report.html").data["table"]
+    assert [row[4] for row in table["rows"]] == ["with the best", "with the best", "no"]
 
 
 def test_a_run_that_is_being_written_has_a_page_of_what_is_whole(
@@ -329,6 +376,7 @@ def test_an_empty_run_is_a_sentence(runs: Path, command: Callable[..., Invocatio
     made(runs, [])
     fails(command("a", "--html"), "the run a has no finished trial yet")
     fails(command("a", "--plot", "curves", "-o", "x.png"), "the run a has no finished trial yet")
+    fails(command("a", "--watch"), "the run a has no finished trial yet")
 
 
 def test_what_is_no_run_is_a_sentence(runs: Path, command: Callable[..., Invocation]) -> None:

@@ -32,7 +32,7 @@ from hpsearch.report.picture import (
     evenly,
     usual_range,
 )
-from hpsearch.report.pictures import PICTURES
+from hpsearch.report.pictures import BY_HAND, PICTURES
 from hpsearch.report.pictures.curves import MOST_CURVES, MOST_EPOCHS
 from hpsearch.report.pictures.progress import best_so_far, busy_seconds
 from hpsearch.report.terminal import curve_text
@@ -142,7 +142,7 @@ def test_every_picture_of_an_ordinary_run_is_drawn(name: str) -> None:
 
 
 def test_the_command_knows_the_pictures_and_the_paper_their_colours() -> None:
-    assert tuple(PICTURES) == PICTURE_NAMES
+    assert (*PICTURES, *BY_HAND) == PICTURE_NAMES
     assert COLOURS.keys() == ROLES.keys()
 
 
@@ -196,6 +196,23 @@ def test_a_trial_of_halving_ends_where_it_was_stopped() -> None:
     assert set(stopped.x) == {3}
 
 
+def test_a_curve_of_one_epoch_is_a_point() -> None:
+    results = [trial(i, 0.1 + 0.1 * i, epochs=1) for i in range(3)]
+    picture = PICTURES["curves"](report(results))
+    points = [mark for mark in picture.panels[0].marks if isinstance(mark, Points)]
+    assert sorted(number for mark in points for number in mark.trials) == [0, 1, 2]
+    assert {(x, mark.shape) for mark in points for x in mark.x} == {(1.0, "dot")}
+    assert picture.panels[0].x.ticks == ((1.0, "1"),)
+    plain = PICTURES["curves"](ordinary())
+    assert not [mark for mark in plain.panels[0].marks if getattr(mark, "shape", "") == "dot"]
+
+
+@pytest.mark.parametrize("name", [name for name in PICTURES if name != "projection"])
+def test_where_no_trial_is_complete_a_picture_says_that(name: str) -> None:
+    results = [trial(i, None, status="failed", curve={}) for i in range(3)]
+    assert PICTURES[name](report(results)).missing == "no trial is complete"
+
+
 def test_a_diverged_curve_is_marked_where_it_was_last_finite() -> None:
     picture = PICTURES["curves"](report([trial(0, 0.1), trial(1, None, status="diverged")]))
     lost = points_of(picture, "lost")
@@ -245,6 +262,19 @@ def test_the_boxes_of_zoom_are_drawn_where_they_are() -> None:
     (panel,) = [panel for panel in picture.panels if panel.title == "learning_rate"]
     (box,) = [mark for mark in panel.marks if isinstance(mark, Boxes)]
     assert (box.low, box.high, box.texts) == ((0.25,), (0.75,), ("round 2 of 3",))
+
+
+def test_options_that_begin_alike_are_told_apart_and_stay_on_a_line() -> None:
+    names = ("a_very_long_name_of_1", "a_very_long_name_of_2", "two\nlines")
+    space = Space({"name": Choice(names)})
+    results = [replace(trial(i, 0.1 * i), params={"name": each}) for i, each in enumerate(names)]
+    ticks = PICTURES["scatter"](report(results, space)).panels[0].x.ticks
+    assert ticks is not None
+    assert [text for _, text in ticks] == [
+        "a_very_\u2026e_of_1",
+        "a_very_\u2026e_of_2",
+        r"two\nlines",
+    ]
 
 
 def test_a_trial_without_a_parameter_stands_below_its_axis() -> None:
@@ -363,6 +393,10 @@ def test_where_nothing_can_be_learned_the_picture_says_so() -> None:
     rng = np.random.default_rng(0)
     picture = PICTURES["importance"](report([trial(i, float(rng.random())) for i in range(30)]))
     assert "too little to tell which parameters matter" in picture.notes[0]
+    assert "explains nothing of how" in picture.notes[0]
+    assert picture.tells.startswith("Permutation importance: ")
+    assert "report --importance measures something else" in picture.tells
+    assert "%" not in picture.notes[0]
 
 
 def test_importance_says_why_it_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -189,7 +189,10 @@ def test_a_column_can_be_left_out_by_its_name(made: Path) -> None:
 
 def test_a_missing_value_is_refused_where_training_refused_it(made: Path) -> None:
     write(made / "gap.csv", ["size", "code"], [["", "7"]])
-    assert "gap.csv:2: column 'size' is empty" in refused(made, "predict", "numbers", "gap.csv")
+    told = refused(made, "predict", "numbers", "gap.csv")
+    assert "gap.csv:2: column 'size' is empty" in told
+    assert "take a model of a run with `missing: median`" in told
+    assert "under data fill" not in told  # there is no such config here
 
 
 def test_a_file_that_is_no_model_is_refused_and_nothing_in_it_runs(made: Path) -> None:

@@ -335,12 +335,10 @@ def test_a_run_still_without_trials_says_so(
     make_run: Maker, report: Callable[..., Invocation]
 ) -> None:
     make_run("a", [])
-    outcome = report()
-    assert outcome.exit_code == 0
-    assert outcome.stdout == "no finished trial yet\n"
-    assert rows_of(report("-f", "json")) == []
-    for name in FORMATS:
-        assert report("-f", name).exit_code == 0
+    for arguments in ([], ["--json"], *(["-f", name] for name in FORMATS)):
+        fails(report(*arguments), 2, "the run a has no finished trial yet")
+    make_run("b", [result(0, 0.5)])
+    fails(report("b", "a"), 2, "the run a has no finished trial yet")
 
 
 def test_runs_with_different_metrics_have_no_common_ranking(
@@ -529,6 +527,30 @@ def test_every_format_takes_every_board(found: list[tuple[float | None, str, str
     ranked = [row["score"] for row in rows if row["score"] is not None]
     assert ranked == sorted(ranked)
     assert [row["score"] for row in rows[len(ranked) :]] == [None] * (len(rows) - len(ranked))
+
+
+def test_trials_of_the_highest_rung_stand_beside_those_of_a_run_without_rungs() -> None:
+    space = Space({})
+
+    def one(number: int, score: float, rung: int | None) -> Result:
+        return Result(number, "complete", {}, (), 0, 3, score, rung=rung)
+
+    halving = [one(0, 0.2, 1), one(1, 0.05, 0), one(2, 0.4, 1)]
+    whole = [one(0, 0.1, None), one(1, 0.3, None)]
+    for others in (whole, [*whole, Result(2, "failed", {}, (), 0, 3, None)]):
+        table = leaderboard(
+            [
+                Run("h", "loss", "minimize", 0.0, space, halving),
+                Run("w", "loss", "minimize", 0.0, space, others),
+            ]
+        )
+        assert [row[1:4] for row in table.rows[:5]] == [
+            ("w", 0, 0.1),
+            ("h", 0, 0.2),
+            ("w", 1, 0.3),
+            ("h", 2, 0.4),
+            ("h", 1, 0.05),  # stopped early: its score says less
+        ]
 
 
 # Width

@@ -176,12 +176,29 @@ def test_other_data_take_the_place_of_the_runs(here: Path) -> None:
     assert "source: ../../new.csv.gz" in config.replace('"', "")
     assert "label: digit" in config
     assert [each["status"] for each in found["settings"]] == ["complete", "complete"]
+    (here / "junk.bin").write_text("junk")
+    (here / "bad.csv").write_text("a,b\n1,2\n")
     for arguments, sentence in (
+        (("tiny", "--data", "junk.bin"), "--data: junk.bin: no reader for .bin"),
+        (("tiny", "--data", "bad.csv"), "--data: bad.csv: no column 'digit'. Columns: a, b."),
+        (("tiny", "--data", "runs"), "--data: runs is a folder"),
         (("noisy", "--data", "new.csv.gz"), "your own code reads its own data"),
         (("tiny", "--data", "lost.csv"), "--data: there is no file"),
         (("noisy-retest",), "is a retest itself"),
     ):
         assert sentence in refused(here, "retest", *arguments)
+
+
+def test_the_hint_at_another_retest_keeps_the_options(here: Path) -> None:
+    (here / "new.csv.gz").write_bytes(DATASETS["digits"].path.read_bytes())
+    options = ["--top", 2, "--repeats", 2, "--data", "new.csv.gz"]
+    first = done(here, "retest", "tiny", *options, "-v").stderr
+    more = "hpsearch retest tiny --again --top 2 --repeats 10 --data new.csv.gz"
+    assert f"  {more}\n" in first
+    trial = json.loads(done(here, "retest", "tiny", *options, "--json").stdout)["settings"][0]
+    assert f"  trial {trial['trial']}: {' '.join(map(repr, trial['scores']))}\n" in first
+    again = "hpsearch retest tiny --again --top 3 --repeats 4\n"
+    assert refused(here, "retest", "tiny", "--top", 3, "--repeats", 4).endswith(again)
 
 
 def test_a_retest_is_refined_by_drawing_at_random_around_its_best(here: Path) -> None:
@@ -233,6 +250,42 @@ def test_the_three_verdicts() -> None:
     assert verdict([low]) == ("still best", 10)
 
 
+def test_one_seed_tells_nothing_and_two_are_called_weak() -> None:
+    for scores, word, words in (
+        ([[1.0], [0.5]], "tied", "one seed cannot tell trial 11 from trial 10"),
+        ([[1.0, 1.0], [0.5, 0.5]], "stale", "That is weak evidence, from 2 seeds each"),
+        ([[0.5, 0.5], [1.0, 1.0]], "still best", "That is weak evidence, from 2 seeds each"),
+    ):
+        found = compared(*settings_of(scores), "minimize")
+        said = verdict_of(found, CONFIG)
+        assert (said.word, said.weak, said.seeds) == (word, True, len(scores[0]))
+        assert words in said.text
+    found = compared(*settings_of([[0.0]]), "minimize")
+    luck = luck_text(found, verdict_of(found, CONFIG), CONFIG)
+    assert luck == (
+        "Trial 10 scored 0 in the run and 0 on 1 fresh seed: one seed cannot tell how much of it "
+        "was luck."
+    )
+    three = compared(*settings_of([[1.0, 1.1, 0.9], [2.0, 2.1, 1.9]]), "minimize")
+    assert not verdict_of(three, CONFIG).weak
+
+
+def test_no_luck_is_claimed_of_the_seeds_that_were_tried_only() -> None:
+    found = compared(*settings_of([[-1.0, -1.2, -0.8]]), "minimize")
+    said = luck_text(found, verdict_of(found, CONFIG), CONFIG)
+    assert said is not None
+    assert said.endswith("on 3 fresh seeds: no luck shows in it on these.")
+
+
+def test_the_interval_of_a_share_stays_within_0_and_1() -> None:
+    settings = settings_of([[0.0, 0.3, 0.0], [1.0, 0.9, 1.0]])
+    for name in ("dev_error", "dev_accuracy", "error", "accuracy"):
+        low, high = compared(*settings, "minimize", name)
+        assert low.now_interval.low == 0 < low.now_interval.high < 1
+        assert 0 < high.now_interval.low < high.now_interval.high == 1
+    assert compared(*settings, "minimize", "loss")[0].now_interval.low < 0
+
+
 def test_differences_are_paired_so_that_what_seeds_share_cancels() -> None:
     shared = [5.0, 1.0, 9.0, 3.0]
     better = [each - 0.1 - 0.001 * i for i, each in enumerate(shared)]
@@ -268,10 +321,12 @@ def test_a_goal_to_maximize_is_the_mirror_image(scores: list[list[float]]) -> No
 
 def test_luck_and_order_are_said_in_a_sentence() -> None:
     found = compared(*settings_of([[1.0, 1.2], [0.5, 0.7], [2.0, 2.2]]), "minimize")
-    said = luck_text(found, verdict_of(found, CONFIG), CONFIG, 2)
+    said = luck_text(found, verdict_of(found, CONFIG), CONFIG)
     assert said is not None
     assert said.startswith("Trial 10 scored 0 in the run and 1.1 (")
-    assert said.endswith("on 2 fresh seeds: 1.1 of it was luck, or is lost since.")
+    assert said.endswith(
+        "on 2 fresh seeds: 1.1 of it was luck, or is lost since, within what the seeds explain."
+    )
     assert order_text(found) == (
         "Of the pairs with different scores then, 2 of 3 are still in that order."
     )

@@ -15,7 +15,11 @@ from hpsearch import __version__
 from hpsearch.cli.best import best
 from hpsearch.cli.compare import compare
 from hpsearch.cli.evaluate import evaluate
+from hpsearch.cli.gradcheck import gradcheck
+from hpsearch.cli.init import init
 from hpsearch.cli.list_runs import list_runs
+from hpsearch.cli.options import show_text
+from hpsearch.cli.panda import panda
 from hpsearch.cli.predict import predict
 from hpsearch.cli.preview import preview
 from hpsearch.cli.refine import refine
@@ -38,7 +42,10 @@ class Group(click.Group):
             return super().invoke(ctx)
         except HpsearchError as error:
             with contextlib.suppress(OSError):  # a log that is full changes no exit code
-                click.echo(str(error) if error.has_place else f"hpsearch: {error}", err=True)
+                if error.has_place:  # its caret points at a letter of the line above
+                    click.echo(str(error), err=True)
+                else:
+                    show_text(f"hpsearch: {error}", err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:  # while the config or the user's code is being loaded
             ctx.exit(130)
@@ -71,8 +78,8 @@ def cli() -> None:
 
 
 for command in (
-    *(run, resume, refine, report, list_runs, best, compare),
-    *(evaluate, predict, retest, preview, schema),
+    *(init, run, resume, refine, report, list_runs, best, compare),
+    *(panda, evaluate, predict, retest, preview, gradcheck, schema),
 ):
     cli.add_command(command)
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
 import click
 
-from hpsearch.cli.options import complete_run, for_runs, hint, quiet_option, runs_option
+from hpsearch.cli.options import (
+    answer_option,
+    complete_run,
+    hint_for,
+    runs_option,
+    tell,
+    verbose_option,
+)
 
 SETTING_FORMAT_NAMES = ("yaml", "json", "flags", "env")
 
@@ -30,9 +38,16 @@ SETTING_FORMAT_NAMES = ("yaml", "json", "flags", "env")
     help="Write the trained network here too, as .npz for `hpsearch predict`.",
 )
 @runs_option
-@quiet_option
+@answer_option
+@verbose_option("the trial, its score and its other figures")
 def best(
-    name: str | None, written: str, as_json: bool, model: Path | None, runs: Path, quiet: bool
+    name: str | None,
+    written: str,
+    as_json: bool,
+    model: Path | None,
+    runs: Path,
+    quiet: bool,
+    verbose: bool,
 ) -> None:
     """Print the best setting of RUN, by default the newest, with its constants, and nothing else.
 
@@ -49,7 +64,7 @@ def best(
     from hpsearch.store import find_run
 
     folder = find_run(runs, name)
-    config = load_run(folder, with_data=False)
+    config, tested = load_run(folder, with_data=False), bool(folder.tests())
     result, results = best_of(config, folder)
     setting = {**config.objective.constants, **settled(config, result.params)}
     text = SETTING_FORMATS["json" if as_json else written](setting)
@@ -64,14 +79,19 @@ def best(
         except OSError as error:
             raise UserError(f"--model: {model}: {error.strerror}") from None
     click.echo(text)
-    if quiet or not sys.stdout.isatty():
+    if quiet:
         return
-    click.echo(
-        f"\nTrial {result.trial}, the best of {len(results)}: {config.metric_name} "
-        f"{result.score:.4g}.",
-        err=True,
-    )
-    hint(
-        for_runs(f"hpsearch retest {folder.name}", runs),
-        for_runs(f"hpsearch evaluate {folder.name}", runs),
-    )
+    if verbose or sys.stdout.isatty():
+        click.echo(
+            f"Trial {result.trial}, the best of {len(results)}: {config.metric_name} "
+            f"{result.score:.4g}.",
+            err=True,
+        )
+    if verbose:
+        tell({**result.metrics, "seed": result.seed, "seconds": result.seconds})
+    if sys.stdout.isatty():
+        name = shlex.quote(folder.name)
+        commands = [f"retest {name}"]
+        if config.kind == "trainer" and not tested:
+            commands.append(f"evaluate {name}")
+        hint_for(folder, *commands)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
 
 from hpsearch.cli.options import (
     complete_run,
-    for_runs,
-    hint,
+    hint_for,
     json_option,
     print_json,
     quiet_option,
     runs_option,
+    show_text,
+    tell,
     terminal_width,
     verbose_option,
 )
@@ -30,7 +32,7 @@ from hpsearch.cli.options import (
 @json_option
 @runs_option
 @quiet_option
-@verbose_option
+@verbose_option("the setting, hashes and versions")
 def evaluate(
     name: str | None,
     include_dev: bool,
@@ -55,14 +57,6 @@ def evaluate(
 
     folder = find_run(runs, name)
     config = load_run(folder)
-    if not quiet:
-        results = folder.results(curves=False)
-        if end_of(config, folder, results) is None:
-            click.echo(
-                f"warning: {folder.name} is {how_it_ended(config, folder, results)}; a setting that"
-                " is chosen later was not measured here",
-                err=True,
-            )
     found = open_test_set(config, folder, include_dev=include_dev, again=again)
     if as_json:
         print_json(found)
@@ -70,24 +64,32 @@ def evaluate(
         sizes = found["examples"]
         count = found["opened"]
         times = "for the first time" if count == 1 else f"{count} times by now"
-        click.echo(
+        show_text(
             f"Trial {found['trial']} of {folder.name}, trained again on {found['trained_on']} "
-            f"({sizes['train']} examples,\n{found['epochs']} epochs), measured on the test set "
-            f"({sizes['test']} examples), which was\nopened {times}."
+            f"({sizes['train']} examples, {found['epochs']} epochs), measured on the test set "
+            f"({sizes['test']} examples), which was opened {times}."
         )
         click.echo()
         click.echo(plain_text(figures_table(found), terminal_width()))
     if quiet:
         return
-    for text in warnings(config, folder, found):
-        click.echo(f"warning: {text}", err=True)
     if not as_json:
-        click.echo(
-            f"\nlow to high: the {found['level']:.0%} interval; Wilson's for error and accuracy, "
+        show_text(
+            f"low to high: the {found['level']:.0%} interval; Wilson's for error and accuracy, "
             "else bootstrap.",
             err=True,
         )
+    results = folder.results(curves=False)
+    if end_of(config, folder, results) is None:
+        ended = how_it_ended(config, folder, results)
+        _warn(f"{folder.name} is {ended}: a setting that it finds later is not what was measured")
+    for text in warnings(config, folder, found):
+        _warn(text)
+    if not as_json:
         if verbose:
-            for what, value in {**found["params"], **found["sha256"], **found["versions"]}.items():
-                click.echo(f"  {what}: {value}", err=True)
-        hint(f"hpsearch predict {for_runs(folder.name, runs)} data.csv -o predictions.csv")
+            tell({**found["params"], **found["sha256"], **found["versions"]})
+        hint_for(folder, f"predict {shlex.quote(folder.name)} data.csv -o predictions.csv")
+
+
+def _warn(text: str) -> None:
+    show_text(f"warning: {text}", err=True)

@@ -10,12 +10,14 @@ from pathlib import Path
 import click
 
 from hpsearch.cli.options import (
+    answer_option,
     for_runs,
     hint,
     json_option,
     print_json,
-    quiet_option,
     runs_option,
+    show_text,
+    tell,
     terminal_width,
     verbose_option,
 )
@@ -43,8 +45,8 @@ def _duration(ctx: click.Context, param: click.Parameter, value: str) -> timedel
 @click.option("--due", "only_due", is_flag=True, help="Only those that are due for a retest.")
 @json_option
 @runs_option
-@quiet_option
-@verbose_option
+@answer_option
+@verbose_option("all that changed since each run")
 def list_runs(
     older_than: timedelta,
     only_due: bool,
@@ -59,8 +61,16 @@ def list_runs(
     retest, was made, or when that is long ago.
     """
     from hpsearch.errors import UserError
-    from hpsearch.overview import due, entries, overview_table, plain_entry
+    from hpsearch.overview import (
+        UNREADABLE,
+        due,
+        entries,
+        overview_table,
+        plain_entry,
+        problem_text,
+    )
     from hpsearch.report.formats import fitted, plain_text
+    from hpsearch.trial import sentence
 
     if not runs.is_dir():
         raise UserError(
@@ -83,17 +93,22 @@ def list_runs(
     else:
         narrow, _ = fitted(table.shortened(width), width)
         click.echo(_coloured(plain_text(narrow, width)))
+    if quiet:
+        return
+    for each in shown:
+        if each.state == UNREADABLE:
+            show_text(f"{each.name} cannot be read: {problem_text(each)}", err=True)
+        elif each.problem:
+            show_text(sentence(each.problem), err=True)
     if verbose:
         for each in shown:
-            for change in each.changes:
-                click.echo(f"{each.name}: {change}", err=True)
-    if not sys.stdout.isatty():
-        return
+            tell({f"{each.name} {i}": change for i, change in enumerate(each.changes, start=1)})
     late = [name for name, reason in reasons.items() if reason]
+    if not late or not sys.stdout.isatty():
+        return
     retested = {each.parent for each in found if each.is_retest}
-    if late and not quiet:
-        commands = [f"hpsearch retest {n}{' --again' * (n in retested)}" for n in late[-3:]]
-        hint(*(for_runs(command, runs) for command in commands))
+    commands = [f"hpsearch retest {n}{' --again' * (n in retested)}" for n in late[-3:]]
+    hint(*(for_runs(command, runs) for command in commands))
 
 
 def _coloured(text: str) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 ENDINGS = (".png", ".svg", ".html")
 
 
-def write_page(folder: RunFolder, file: str | None, *, opened: bool) -> None:
+def write_page(folder: RunFolder, file: str | None, *, opened: bool, quiet: bool) -> None:
     """Write the page of a run to a file, by default to its folder; open it where that is asked."""
     from hpsearch.errors import MachineError, UserError
     from hpsearch.report.page import report_page
@@ -39,17 +39,18 @@ def write_page(folder: RunFolder, file: str | None, *, opened: bool) -> None:
             raise UserError(f"{error}\nName another file: --html FILE.html") from None
     else:
         write_whole(path, page)
-    click.echo(f"Wrote {path} ({len(page) / 1e6:.1f} MB)", err=True)
+    if not quiet:
+        click.echo(f"Wrote {path} ({len(page) / 1e6:.1f} MB)", err=True)
     if opened and not webbrowser.open(path.resolve().as_uri()):
         raise UserError(f"no browser could be started; open {path} in one")
 
 
-def write_picture(folder: RunFolder, name: str, file: str | None) -> None:
+def write_picture(folder: RunFolder, name: str, file: str | None, *, quiet: bool) -> None:
     """Write one picture of a run to a file, in the format that its ending names."""
     from hpsearch.errors import UserError
     from hpsearch.report.page import picture_page
     from hpsearch.report.paper import drawing
-    from hpsearch.report.pictures import PICTURES
+    from hpsearch.report.pictures import BY_HAND, PICTURES
     from hpsearch.runs import report_of
 
     endings = f"{', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}"
@@ -61,9 +62,14 @@ def write_picture(folder: RunFolder, name: str, file: str | None) -> None:
         raise UserError(f"'{file}': a picture's file must end with {endings}")
     check_place(path)
     report = report_of(folder)
-    if not report.run.results:
-        raise UserError(f"the run {report.run.name} has no finished trial yet")
-    picture = PICTURES[name](report)
+    known = PICTURES if report.story is None else BY_HAND
+    if name not in known:
+        what = "a search" if report.story is None else "one model that was trained by hand"
+        raise UserError(
+            f"the run {report.run.name} is {what}, which has no picture '{name}'\n"
+            f"It has: {', '.join(known)}."
+        )
+    picture = known[name](report)
     if not picture.panels:
         what = f"the run {report.run.name} has no picture '{name}'"
         raise UserError(f"{what}: {picture.missing}")
@@ -72,6 +78,8 @@ def write_picture(folder: RunFolder, name: str, file: str | None) -> None:
     else:
         content = drawing(picture, ending.removeprefix("."))
     write_whole(path, content)
+    if quiet:
+        return
     for note in picture.notes:
         click.echo(f"note: {note}", err=True)
     click.echo(f"Wrote {path}", err=True)

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from hpsearch.cli.files import check_place, write_whole
-from hpsearch.cli.options import complete_run, quiet_option, runs_option
+from hpsearch.cli.options import (
+    answer_option,
+    complete_run,
+    runs_option,
+    tell,
+    verbose_option,
+)
 
 if TYPE_CHECKING:
     from hpsearch.model import Model
@@ -25,7 +31,8 @@ if TYPE_CHECKING:
 )
 @click.option("--ignore", multiple=True, metavar="COLUMN", help="A column of DATA to leave out.")
 @runs_option
-@quiet_option
+@answer_option
+@verbose_option("where the model comes from")
 def predict(
     model: str,
     data: Path,
@@ -33,6 +40,7 @@ def predict(
     ignore: tuple[str, ...],
     runs: Path,
     quiet: bool,
+    verbose: bool,
 ) -> None:
     """Predict every example in DATA: a label and the probability of each class, or a value.
 
@@ -52,11 +60,14 @@ def predict(
         raise click.UsageError(f"{output}: a table is written as .csv or .json")
     if output is not None:
         check_place(output)
-    table, notes = predictions(_model(model, runs), data, ignore)
+    learned = _model(model, runs)
+    table, notes = predictions(learned, data, ignore)
     text = FORMATS[name or "csv"](table)
     if not quiet:
         for note in notes:
             click.echo(f"note: {note}", err=True)
+    if verbose:
+        tell(learned.about)
     if output is None:
         click.echo(text)
         return

@@ -14,6 +14,7 @@ import click
 
 if TYPE_CHECKING:
     from hpsearch.config import Config
+    from hpsearch.engines import Workers
     from hpsearch.trial import Result
 
 Watch = Callable[["Result"], None]
@@ -105,20 +106,69 @@ def duration_text(seconds: float) -> str:
     return f"{whole}s"
 
 
+MOST_SHOWN = 12
+"""Workers whose trials a live display shows; more are counted."""
+
+
+def workers_text(workers: Workers) -> str:
+    """Say how many workers an engine has."""
+    many = "1 worker" if workers.alive == 1 else f"{workers.alive} workers"
+    return f"{workers.engine}: {many}"
+
+
+def running_lines(workers: Workers) -> list[str]:
+    """Say of each worker which trials it has."""
+    lines = []
+    for name, trials in sorted(workers.running.items()):
+        listed = ", ".join(map(str, trials))
+        kind = "trial" if len(trials) == 1 else "trials"
+        lines.append(f"  {name}: {kind} {listed}" if trials else f"  {name}: waits")
+    left_out = len(lines) - MOST_SHOWN
+    return [*lines[:MOST_SHOWN], *([f"  and {left_out} more"] if left_out > 0 else [])]
+
+
 @contextlib.contextmanager
-def show_progress(config: Config, before: list[Result], *, quiet: bool) -> Iterator[Watch]:
-    """Give what to call with each new result."""
+def show_progress(
+    config: Config,
+    before: list[Result],
+    workers: Callable[[], Workers | None],
+    *,
+    quiet: bool,
+    verbose: bool = False,
+) -> Iterator[Watch]:
+    """Give what to call with each new result.
+
+    workers: Tells who runs trials.
+    verbose: Whether each result has a line of its own, and on a cluster what each worker has.
+    """
     best = Best(config, before)
     if quiet:
         yield best.add
+    elif verbose:
+        yield _every(config, best, workers)
     elif sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown"):
-        with _live(config, best) as watch:
+        with _live(config, best, workers) as watch:
             yield watch
     else:
-        yield _lines(config, best)
+        yield _lines(config, best, workers)
 
 
-def _lines(config: Config, best: Best) -> Watch:
+def _every(config: Config, best: Best, workers: Callable[[], Workers | None]) -> Watch:
+    def watch(result: Result) -> None:
+        best.add(result)
+        score = "" if result.score is None else f" {config.metric_name} {result.score:.4g}"
+        why = (result.message or "").partition("\n")[0]
+        setting = config.space.text(result.params)
+        parts = [f"trial {result.trial} {result.status}{score}", why, setting]
+        with contextlib.suppress(OSError):  # a full or closed log stops no search
+            click.echo(f"{best.text_of_reached()}: {'; '.join(filter(None, parts))}", err=True)
+            if (now := workers()) is not None:
+                click.echo("\n".join([workers_text(now), *running_lines(now)]), err=True)
+
+    return watch
+
+
+def _lines(config: Config, best: Best, workers: Callable[[], Workers | None]) -> Watch:
     told = best.reached[0]
 
     def watch(result: Result) -> None:
@@ -129,7 +179,9 @@ def _lines(config: Config, best: Best) -> Watch:
         is_end = done == total and (unit == "epochs" or not config.in_steps)
         if done // every > told // every or is_end:
             told = done
-            parts = [best.text_of_reached(), best.lost(), best.left()]
+            now = workers()
+            shared = "" if now is None else workers_text(now)
+            parts = [best.text_of_reached(), best.lost(), best.left(), shared]
             with contextlib.suppress(OSError):  # a full or closed log stops no search
                 click.echo(f"{', '.join(filter(None, parts))}: {best.text()}", err=True)
 
@@ -137,7 +189,7 @@ def _lines(config: Config, best: Best) -> Watch:
 
 
 @contextlib.contextmanager
-def _live(config: Config, best: Best) -> Iterator[Watch]:
+def _live(config: Config, best: Best, workers: Callable[[], Workers | None]) -> Iterator[Watch]:
     from rich.console import Console, Group
     from rich.live import Live
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -156,8 +208,15 @@ def _live(config: Config, best: Best) -> Iterator[Watch]:
     )
     task = progress.add_task("", total=total, completed=done, left="", lost=best.lost())
     name, line = Text(config.name, style="bold"), Text(best.text())
-    shown = Group(name, progress, line)
-    with Live(shown, console=console, transient=True, refresh_per_second=5):
+
+    def shown() -> Group:
+        """Return what is shown at this moment: workers come and go between two results."""
+        now = workers()
+        if now is None:
+            return Group(name, progress, line)
+        return Group(name, progress, line, Text(workers_text(now), style="dim"))
+
+    with Live(get_renderable=shown, console=console, transient=True, refresh_per_second=5):
 
         def watch(result: Result) -> None:
             best.add(result)

@@ -17,6 +17,7 @@ from hpsearch.cli.options import (
     jobs_option,
     quiet_option,
     runs_option,
+    verbose_option,
 )
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ METHOD_NAMES = ("random", "grid", "sobol", "zoom", "bayes", "halving")
 @jobs_option
 @runs_option
 @quiet_option
+@verbose_option("each trial as it ends")
 def refine(
     name: str | None,
     top: int,
@@ -63,6 +65,7 @@ def refine(
     jobs: int | None,
     runs: Path,
     quiet: bool,
+    verbose: bool,
 ) -> None:
     """Search again in the smaller box around the best trials of RUN, by default the newest.
 
@@ -101,7 +104,7 @@ def refine(
     target = RunFolder(runs / config.name)
     if not quiet and not target.exists():
         click.echo(text)
-    run_search(config, target, jobs, quiet=quiet)
+    run_search(config, target, jobs, quiet=quiet, verbose=verbose)
 
 
 def _check_fits(size: int, trials: int) -> None:

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hpsearch.cli.options import complete_run, for_runs, runs_option, terminal_width
+from hpsearch.cli.options import (
+    answer_option,
+    complete_run,
+    for_runs,
+    hint_for,
+    json_option,
+    runs_option,
+    show_text,
+    tell,
+    terminal_width,
+    verbose_option,
+)
 from hpsearch.cli.pictures import write_page, write_picture
 from hpsearch.cli.watch import watch_run
 
@@ -27,6 +38,7 @@ PICTURE_NAMES = (
     "progress",
     "projection",
     "errors",
+    "path",
 )
 FORMAT_NAMES = ("text", "markdown", "csv", "json", "latex", "html-table")
 
@@ -67,7 +79,10 @@ FORMAT_NAMES = ("text", "markdown", "csv", "json", "latex", "html-table")
 @click.option("--plot", type=click.Choice(PICTURE_NAMES), help="Write one picture: see --output.")
 @click.option("-o", "--output", help="The file of --plot: its ending is .png, .svg or .html.")
 @click.option("-w", "--watch", is_flag=True, help="Show the leaderboard while the run goes on.")
+@json_option
 @runs_option
+@answer_option
+@verbose_option("where each run comes from")
 def report(
     names: tuple[str, ...],
     top: int | None,
@@ -83,17 +98,25 @@ def report(
     plot: str | None,
     output: str | None,
     watch: bool,
+    as_json: bool,
     runs: Path,
+    quiet: bool,
+    verbose: bool,
 ) -> None:
     """Show the leaderboard of RUN, by default the newest; several runs share one table.
 
-    Reads the record only, so it also works while a run goes on.
+    Reads the record only, so it also works while a run goes on. --json is --format json.
     """
     from dataclasses import replace
 
     from hpsearch.report import FORMATS, leaderboard, sort_table, ties_text
     from hpsearch.runs import test_text
     from hpsearch.store import find_run
+
+    if as_json:
+        if name not in ("text", "json"):
+            raise click.UsageError(f"--json is --format json, and --format {name} is another one")
+        name = "json"
 
     asked = {
         "--lineage": lineage,
@@ -116,13 +139,17 @@ def report(
         if top or everything or sort or name != "text":
             raise click.UsageError(f"{chosen[0]} takes no --top, --all, --sort or --format")
     if asked["--html"]:
-        write_page(folders[0], page or None, opened=opened)
+        write_page(folders[0], page or None, opened=opened, quiet=quiet)
+        if not quiet and sys.stdout.isatty():
+            _hint_after(folders[0], seen="--html")
         return
     if plot:
-        write_picture(folders[0], plot, output)
+        write_picture(folders[0], plot, output, quiet=quiet)
         return
     if watch:
         watch_run(folders[0])
+        if not quiet and sys.stdout.isatty():
+            _hint_after(folders[0])
         return
     if lineage:
         _show_lineage(folders, name)
@@ -134,24 +161,59 @@ def report(
         _show_rungs(folders, name, None if everything else top or 10)
         return
     if importance:
-        _show_importance(folders, name)
+        _show_importance(folders, name, quiet=quiet)
         return
+    if len(folders) == 1 and folders[0].has_acts():
+        _show_story(folders[0], name)
+        return
+    # All is read before anything is shown: what cannot be read is one sentence and no table.
     limit = None if everything else top or (10 if name == "text" else None)
     read = [_read(folder, limit if sort is None else None) for folder in folders]
+    tests = list(map(test_text, folders))
     table = leaderboard([each.run for each in read])
-    _warn_of_other_splits(folders)
     if sort is not None:
         table = sort_table(table, sort)
-    if name == "text":
-        arguments = shlex.join([*names, "--all", *(["--sort", sort] if sort else [])])
-        trials = sum(each.trials for each in read)
-        show_table(table, limit, for_runs(arguments, runs), trials)
-        ties = ties_text(table)
-        if ties is not None:
-            click.echo(ties, err=True)
-        _closing_words(read, list(map(test_text, folders)))
+    if not quiet:
+        _warn_of_other_splits(folders)
+    if name != "text":
+        click.echo(FORMATS[name](replace(table, rows=table.rows[:limit])))
         return
-    click.echo(FORMATS[name](replace(table, rows=table.rows[:limit])))
+    arguments = shlex.join([*names, "--all", *(["--sort", sort] if sort else [])])
+    trials = sum(each.trials for each in read)
+    show_table(table, limit, for_runs(arguments, runs), trials, quiet=quiet)
+    if quiet:
+        return
+    ties = ties_text(table)
+    if ties is not None:
+        show_text(ties, err=True)
+    _closing_words(read, tests)
+    if verbose:
+        for folder in folders:
+            _tell_provenance(folder)
+    if sys.stdout.isatty():
+        _hint_after(*folders)
+
+
+def _show_story(folder: RunFolder, name: str) -> None:
+    """Show what became of a model that was trained by hand: its branches, then its acts."""
+    from hpsearch.report import FORMATS
+    from hpsearch.report.byhand import acts_table, branches_table, where_text
+    from hpsearch.report.formats import plain_text
+    from hpsearch.story import Story
+
+    story = Story(folder.acts())
+    if not story:
+        click.echo("nothing happened yet")
+        return
+    if name != "text":
+        click.echo(FORMATS[name](acts_table(story)))
+        return
+    width = terminal_width()
+    click.echo(f"{folder.name}: {where_text(story)}")
+    for table in (branches_table(story), acts_table(story)):
+        if table.rows:
+            click.echo()
+            click.echo(plain_text(table, width))
 
 
 def _show_rounds(folders: list[RunFolder], name: str) -> None:
@@ -206,7 +268,7 @@ def _show_rungs(folders: list[RunFolder], name: str, limit: int | None) -> None:
     click.echo(f"{epochs_text(results, levels[-1])}.", err=True)
 
 
-def _show_importance(folders: list[RunFolder], name: str) -> None:
+def _show_importance(folders: list[RunFolder], name: str, *, quiet: bool) -> None:
     from hpsearch.errors import UserError
     from hpsearch.report import (
         FORMATS,
@@ -216,7 +278,14 @@ def _show_importance(folders: list[RunFolder], name: str) -> None:
         importance_table,
     )
     from hpsearch.report.formats import plain_text
-    from hpsearch.runs import comparable, counted, load_run
+    from hpsearch.runs import (
+        EXPECTED,
+        IMPORTANCE,
+        OTHER_IMPORTANCE,
+        comparable,
+        counted,
+        load_run,
+    )
 
     if len(folders) > 1:
         raise UserError("--importance is about the parameters of one run: name one")
@@ -235,6 +304,9 @@ def _show_importance(folders: list[RunFolder], name: str) -> None:
     click.echo(plain_text(importance_table(found), width))
     click.echo()
     click.echo(plain_text(expected_table(config.space, found, config.metric_name), width))
+    if not quiet:
+        for text in (IMPORTANCE, EXPECTED, OTHER_IMPORTANCE):
+            show_text(text, err=True)
 
 
 def _show_lineage(folders: list[RunFolder], name: str) -> None:
@@ -261,10 +333,11 @@ def _read(folder: RunFolder, top: int | None) -> Leading:
     """Return what the first rows of a run's leaderboard are made of; None for all rows."""
     from dataclasses import replace
 
-    from hpsearch.runs import leading, load_run, measured_on
+    from hpsearch.runs import check_begun, leading, load_run, measured_on
 
     config = load_run(folder, with_data=False)
     found = leading(config, folder, top)
+    check_begun(folder, found.run.results)
     data = measured_on(folder).get("sha256")
     run = replace(found.run, constants=config.objective.constants, data=data)
     return replace(found, run=run)
@@ -276,26 +349,31 @@ def _warn_of_other_splits(folders: list[RunFolder]) -> None:
 
     splits = {str(sorted(measured_on(folder).items())) for folder in folders}
     if len(splits) > 1:
-        click.echo(
+        show_text(
             "warning: these runs split the data differently (data.seed or data.split), so small "
             "differences between their scores mean nothing",
             err=True,
         )
 
 
-def show_table(table: Table, top: int | None, arguments: str, trials: int | None = None) -> None:
+def show_table(
+    table: Table,
+    top: int | None,
+    arguments: str,
+    trials: int | None = None,
+    *,
+    quiet: bool = False,
+) -> None:
     """Print the first rows; on a terminal as wide as that is, saying what else there is.
 
     arguments: What `hpsearch report` needs to show all rows.
     trials: How many rows there are in all, where the table lacks some.
+    quiet: Whether not to say so.
     """
     from dataclasses import replace
 
     from hpsearch.report.formats import fitted, plain_text
 
-    if not table.rows:
-        click.echo("no finished trial yet")
-        return
     width = terminal_width()
     first = replace(table, rows=table.rows[:top])
     if not sys.stdout.isatty():
@@ -303,11 +381,13 @@ def show_table(table: Table, top: int | None, arguments: str, trials: int | None
         return
     narrow, left_out = fitted(first, width)
     _echo(plain_text(narrow, width))
+    if quiet:
+        return
     more = (len(table.rows) if trials is None else trials) - len(first.rows)
     if more:
         click.echo(f"... and {more} more: hpsearch report {arguments}", err=True)
     if left_out:
-        click.echo(f"Left out to fit {width} columns: {', '.join(left_out)}", err=True)
+        show_text(f"Left out to fit {width} columns: {', '.join(left_out)}", err=True)
 
 
 def _echo(text: str) -> None:
@@ -320,12 +400,67 @@ def _echo(text: str) -> None:
 
 
 def _closing_words(read: Sequence[Leading], tests: Sequence[str | None]) -> None:
-    """Say on a terminal what the table is of, how each run ended, and what the test set said."""
+    """Say on a terminal what the table is of, how each run ended, and what the test set said.
+
+    Everywhere where no trial of a run is complete, and what the test set said.
+    """
+    from hpsearch.trial import none_complete_text, sentence, trials_text
+
     if sys.stdout.isatty():
-        names = ", ".join(f"{each.run.name} ({each.trials} trials)" for each in read)
+        names = ", ".join(f"{each.run.name} ({trials_text(each.trials)})" for each in read)
         first = read[0].run
-        click.echo(f"{names}: the score is {first.metric}, to {first.goal}", err=True)
+        show_text(f"{names}: the score is {first.metric}, to {first.goal}", err=True)
         for each in read:
-            click.echo(f"{each.run.name}: {each.ended}", err=True)
-    for text in filter(None, tests):
-        click.echo(text, err=True)
+            show_text(f"{each.run.name}: {each.ended}", err=True)
+    lost = [none_complete_text(each.run.name, each.run.results) for each in read]
+    for text in filter(None, [*lost, *tests]):
+        show_text(sentence(text), err=True)
+
+
+def _tell_provenance(folder: RunFolder) -> None:
+    """Say where a run comes from: its config, data, and the last command that wrote it."""
+    from hpsearch.runs import measured_on
+
+    provenance = folder.provenance()
+    last = (provenance.get("sessions") or [{}])[-1]
+    versions = (last.get("versions") or {}).items()
+    click.echo(f"{folder.name}, in {folder.path}:", err=True)
+    tell(
+        {
+            "config": provenance.get("config", {}).get("path"),
+            "parent": provenance.get("parent"),
+            "warm start": provenance.get("warm_start"),
+            "data, SHA-256": measured_on(folder).get("sha256"),
+            "command": shlex.join(map(str, last.get("command") or ())),
+            "started": last.get("started"),
+            "host": last.get("host"),
+            "versions": ", ".join(f"{name} {each}" for name, each in versions if each),
+            "git": (last.get("git") or {}).get("commit"),
+        }
+    )
+
+
+def _hint_after(*folders: RunFolder, seen: str = "") -> None:
+    """Say which commands come next after a look at one or several runs.
+
+    seen: What was just looked at.
+    """
+    from hpsearch.refine import FEWEST
+    from hpsearch.runs import load_run, trials_of
+
+    first, *others = folders
+    if others:
+        hint_for(first, shlex.join(["compare", first.name, others[0].name]))
+        return
+    config = load_run(first, with_data=False)
+    results = trials_of(config, first.results(curves=False))
+    complete = sum(result.score is not None for result in results)
+    name = shlex.quote(first.name)
+    commands = []
+    if config.space.axes and complete >= FEWEST:
+        commands.append(f"refine {name}")
+    commands.append(f"report {name} --html" if seen != "--html" else f"retest {name}")
+    if complete and config.kind == "trainer" and not first.tests():
+        commands.append(f"evaluate {name}")
+    if complete or seen != "--html":
+        hint_for(first, *commands)

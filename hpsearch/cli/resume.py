@@ -6,15 +6,33 @@ from pathlib import Path
 
 import click
 
-from hpsearch.cli.options import complete_run, jobs_option, quiet_option, runs_option
+from hpsearch.cli.options import (
+    complete_run,
+    engine_options,
+    jobs_option,
+    quiet_option,
+    runs_option,
+    verbose_option,
+    with_engine,
+)
 
 
 @click.command(short_help="Go on with a run that was interrupted.")
 @click.argument("name", required=False, metavar="[RUN]", shell_complete=complete_run)
 @jobs_option
+@engine_options
 @runs_option
 @quiet_option
-def resume(name: str | None, jobs: int | None, runs: Path, quiet: bool) -> None:
+@verbose_option("each trial as it ends")
+def resume(
+    name: str | None,
+    jobs: int | None,
+    engine: str | None,
+    address: str | None,
+    runs: Path,
+    quiet: bool,
+    verbose: bool,
+) -> None:
     """Run what is missing of RUN, by default the newest, from the config that it keeps.
 
     The same as the command that began it.
@@ -24,4 +42,5 @@ def resume(name: str | None, jobs: int | None, runs: Path, quiet: bool) -> None:
     from hpsearch.store import find_run
 
     folder = find_run(runs, name)
-    run_search(load_run(folder), folder, jobs, quiet=quiet)
+    config = with_engine(load_run(folder), engine, address)
+    run_search(config, folder, jobs, quiet=quiet, verbose=verbose)

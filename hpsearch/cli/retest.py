@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +12,20 @@ import click
 
 from hpsearch.cli.options import (
     complete_run,
+    engine_options,
     for_runs,
-    hint,
+    hint_for,
+    jobs_of,
     jobs_option,
     json_option,
     print_json,
     quiet_option,
     runs_option,
     show_text,
+    tell,
     terminal_width,
+    verbose_option,
+    with_engine,
 )
 
 if TYPE_CHECKING:
@@ -55,9 +60,11 @@ if TYPE_CHECKING:
 )
 @click.option("--again", is_flag=True, help="Another retest, after one that is complete.")
 @jobs_option
+@engine_options
 @json_option
 @runs_option
 @quiet_option
+@verbose_option("every seed's score, and each trial as it ends")
 def retest(
     name: str | None,
     top: int,
@@ -65,54 +72,79 @@ def retest(
     data: Path | None,
     again: bool,
     jobs: int | None,
+    engine: str | None,
+    address: str | None,
     as_json: bool,
     runs: Path,
     quiet: bool,
+    verbose: bool,
 ) -> None:
     """Try the best settings of RUN, by default the newest, on fresh seeds, data and code as now.
 
     The results are a run of their own, RUN-retest: interrupted, the same command goes on with it.
     """
-    from hpsearch.retest import compared, last_number, retest_config
+    from hpsearch.retest import FEWEST_SEEDS, compared, last_number, retest_config
     from hpsearch.runs import changes_since, load_run
     from hpsearch.store import find_run
 
     folder = find_run(runs, name)
+    tested = bool(folder.tests())  # asked first: what is newer is refused before any work
     number = max(1, last_number(folder) + again)
-    data = None if data is None else data.absolute()
     config, chosen = retest_config(
         folder, folder.path.parent, number=number, top=top, repeats=repeats, data=data
     )
+    config = with_engine(config, engine, address)
     changes = changes_since(load_run(folder, with_data=False), folder) if data is None else []
-    results, new, code = _run(config, folder, jobs, quiet=quiet or as_json)
-    found = compared(chosen, results, config.goal)
+    given = {"--top": top, "--repeats": repeats, "--data": data}
+    results, new, code = _run(config, folder, jobs, given, quiet=quiet or as_json, verbose=verbose)
+    found = compared(chosen, results, config.goal, config.metric_name)
     if code > 1:
-        command = shlex.join(["hpsearch", "retest", folder.name])
         click.echo(f"Stopped; kept in {folder.path.parent / config.name}/.", err=True)
-        hint(for_runs(command, runs))
+        hint_for(folder, _command(folder, given))
     elif as_json:
         print_json(_plain(found, config, changes))
     elif not quiet:
-        _show(found, chosen, config, changes, repeats)
+        _show(found, chosen, config, changes)
+        if verbose:
+            tell({f"trial {each.trial}": " ".join(map(repr, each.scores)) for each in found})
         if not new:
-            command = for_runs(f"hpsearch retest {folder.name} --again", runs)
-            click.echo(
-                f"{config.name} was complete already; as things are now:\n  {command}", err=True
-            )
-        commands = [f"report {config.name}"]
-        if config.kind == "trainer" and not folder.tests():
-            commands.append(f"evaluate {folder.name}")
-        hint(*(for_runs(f"hpsearch {each}", runs) for each in commands))
+            click.echo(f"{config.name} was complete already.", err=True)
+        commands = [] if new else [_command(folder, given, again=True)]
+        if repeats < FEWEST_SEEDS:
+            commands = [_command(folder, given | {"--repeats": MORE_SEEDS}, again=True)]
+        commands.append(f"report {shlex.quote(config.name)}")
+        if config.kind == "trainer" and not tested:
+            commands.append(f"evaluate {shlex.quote(folder.name)}")
+        hint_for(folder, *commands)
     click.get_current_context().exit(code)
 
 
+MORE_SEEDS = 10
+"""What is proposed where fewer were too few."""
+
+
+def _command(folder: RunFolder, given: Mapping[str, Any], *, again: bool = False) -> str:
+    """Return the retest with the options of this one, without `hpsearch` and the folder of runs."""
+    usual = {each.opts[-1]: each.default for each in retest.params}
+    words = ["retest", folder.name, *(["--again"] if again else [])]
+    for option, value in given.items():
+        if value is not None and value != usual[option]:
+            words += [option, str(value)]
+    return shlex.join(words)
+
+
 def _run(
-    config: Config, folder: RunFolder, jobs: int | None, *, quiet: bool
+    config: Config,
+    folder: RunFolder,
+    jobs: int | None,
+    given: Mapping[str, Any],
+    *,
+    quiet: bool,
+    verbose: bool,
 ) -> tuple[Sequence[Result], int, int]:
     """Run what is missing of the retest; return its results, how many are new, the exit code."""
     from hpsearch.cli.progress import show_progress
     from hpsearch.errors import UserError
-    from hpsearch.runner import core_count
     from hpsearch.search import search
     from hpsearch.store import CONFIG, RunFolder
 
@@ -121,11 +153,11 @@ def _run(
         target.read(CONFIG) != config.document.raw
         or target.provenance().get("identity") != config.identity()
     ):
+        command = for_runs(_command(folder, given, again=True), folder.path.parent)
         raise UserError(
             f"{target.path} is a retest of other settings, or on other data or another version of "
-            f"the code\nTo retest as things are now: hpsearch retest {folder.name} --again"
+            f"the code\nTo retest as things are now: hpsearch {command}"
         )
-    count = config.run.jobs if jobs is None else jobs
 
     def warn(text: str) -> None:
         click.echo(f"warning: {text}", err=True)
@@ -133,8 +165,10 @@ def _run(
     outcome = search(
         config,
         target,
-        jobs=core_count() if count == -1 else count,
-        begin=lambda before: show_progress(config, before, quiet=quiet),
+        jobs=jobs_of(config, jobs),
+        begin=lambda before, workers: show_progress(
+            config, before, workers, quiet=quiet, verbose=verbose
+        ),
         warn=warn,
     )
     if outcome.signal is not None:
@@ -151,7 +185,6 @@ def _show(
     chosen: Sequence[Result],
     config: Config,
     changes: Sequence[str],
-    repeats: int,
 ) -> None:
     from hpsearch.report.formats import fitted, plain_text
     from hpsearch.retest import luck_text, order_text, retest_table, verdict_of
@@ -162,7 +195,7 @@ def _show(
     click.echo(plain_text(narrow, width))
     click.echo()
     lines = [
-        luck_text(found, verdict, config, repeats),
+        luck_text(found, verdict, config),
         order_text(found),
         f"Since the run: {', '.join(changes)}." if changes else None,
         f"Verdict: {verdict.text}.",

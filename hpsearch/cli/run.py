@@ -10,11 +10,15 @@ import click
 from hpsearch.cli.options import (
     complete_run,
     config_argument,
+    engine_options,
     for_runs,
     hint,
+    jobs_of,
     jobs_option,
     quiet_option,
     runs_option,
+    verbose_option,
+    with_engine,
 )
 
 if TYPE_CHECKING:
@@ -41,15 +45,20 @@ TOP = 10
     help="Begin with what the trials of RUN tell; for bayes, zoom, and halving with one.",
 )
 @jobs_option
+@engine_options
 @runs_option
 @quiet_option
+@verbose_option("each trial as it ends")
 def run(
     config: Path,
     name: str | None,
     earlier: str | None,
     jobs: int | None,
+    engine: str | None,
+    address: str | None,
     runs: Path,
     quiet: bool,
+    verbose: bool,
 ) -> None:
     """Search the space in CONFIG and write runs/NAME/.
 
@@ -60,7 +69,7 @@ def run(
     from hpsearch.runs import open_config
     from hpsearch.store import RunFolder
 
-    loaded = open_config(config, name)
+    loaded = with_engine(open_config(config, name), engine, address)
     itself = RunFolder(config.absolute().parent)
     own = itself.exists() and itself.name == loaded.name and config.name == CONFIG_NAME
     folder = itself if own else RunFolder(runs / loaded.name)
@@ -72,7 +81,7 @@ def run(
     elif earlier is not None:
         learned = _learned(loaded, earlier, runs, quiet=quiet)
         loaded = replace(loaded, earlier=learned, earlier_run=Path(earlier).name)
-    run_search(loaded, folder, jobs, quiet=quiet)
+    run_search(loaded, folder, jobs, quiet=quiet, verbose=verbose)
 
 
 def _learned(config: Config, name: str, runs: Path, *, quiet: bool) -> tuple[Result, ...]:
@@ -94,16 +103,16 @@ def _learned(config: Config, name: str, runs: Path, *, quiet: bool) -> tuple[Res
     return found.results
 
 
-def run_search(config: Config, folder: RunFolder, jobs: int | None, *, quiet: bool) -> None:
+def run_search(
+    config: Config, folder: RunFolder, jobs: int | None, *, quiet: bool, verbose: bool = False
+) -> None:
     """Search, show how it goes, print the leaderboard, and end with the right exit code."""
     from hpsearch.cli.progress import show_progress
     from hpsearch.config import traps
-    from hpsearch.runner import core_count
     from hpsearch.runs import changed_since_parent
     from hpsearch.search import search
 
-    count = config.run.jobs if jobs is None else jobs
-    count = core_count() if count == -1 else count
+    count = jobs_of(config, jobs)
 
     def warn(text: str) -> None:
         click.echo(f"warning: {text}", err=True)
@@ -127,7 +136,9 @@ def run_search(config: Config, folder: RunFolder, jobs: int | None, *, quiet: bo
         config,
         folder,
         jobs=count,
-        begin=lambda before: show_progress(config, before, quiet=quiet),
+        begin=lambda before, workers: show_progress(
+            config, before, workers, quiet=quiet, verbose=verbose
+        ),
         warn=warn,
     )
     if not quiet:

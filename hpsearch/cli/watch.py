@@ -31,13 +31,15 @@ class Watched:
 
     def __init__(self, folder: RunFolder) -> None:
         from hpsearch.cli.progress import Best
-        from hpsearch.runs import load_run
+        from hpsearch.runs import check_begun, load_run
 
         self.folder = folder
         self.config: Config = load_run(folder, with_data=False)
         self.results: dict[int, Result] = {}
         self.known = 0
         self.look()
+        if not self.results and not self.goes_on():
+            check_begun(folder, [])
         self.best: Best = Best(self.config, list(self.results.values()))
 
     def look(self) -> list[Result]:
@@ -67,10 +69,18 @@ class Watched:
 
         return how_it_ended(self.config, self.folder, self.trials())
 
+    def found(self, *, goes_on: bool) -> str:
+        """Say what is best so far, or of a run that has ended that nothing is."""
+        from hpsearch.trial import none_complete_text, sentence
+
+        nothing = None if goes_on else none_complete_text(self.folder.name, self.trials())
+        return self.best.text() if nothing is None else sentence(nothing)
+
 
 def watch_run(folder: RunFolder) -> None:
     """Show a run until it ends or Ctrl-C is pressed: on a terminal live, elsewhere in lines."""
     watched = Watched(folder)
+    folder.tests()  # what is newer is refused here, and not by the hint at the end
     if sys.stdout.isatty() and os.environ.get("TERM") not in ("dumb", "unknown"):
         _live(watched)
     else:
@@ -103,6 +113,10 @@ def _lines(watched: Watched) -> None:
     except KeyboardInterrupt:
         return
     click.echo(watched.ended())
+    if watched.best.best is None:
+        click.echo(watched.found(goes_on=False))
+    if not watched.results:
+        return
     show_table(leaderboard([run_of(watched.config, watched.trials())]), 10, watched.folder.name)
 
 
@@ -143,7 +157,7 @@ def _view(watched: Watched, console: Console, goes_on: bool) -> Group:
     parts = [best.text_of_reached(), best.lost(), best.left() if goes_on else watched.ended()]
     lines: list[Text] = [
         Text.assemble((config.name, "bold"), "  ", ", ".join(filter(None, parts)), overflow="fold"),
-        Text(best.text(), style="green" if best.best else "", overflow="fold"),
+        Text(watched.found(goes_on=goes_on), style="green" if best.best else "", overflow="fold"),
     ]
     left = height - 2 * len(lines) - 2
     curve = _curve(config, trials, width, unicode) if left > CURVE + FEWEST_ROWS + 4 else []

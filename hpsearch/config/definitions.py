@@ -8,10 +8,10 @@ from typing import Annotated, Any
 from annotated_types import Ge, Interval, Le, MaxLen, MinLen
 
 from hpsearch.data import DATASETS
+from hpsearch.engines import ENGINES, LOCAL
 from hpsearch.fields import DURATION, RUN_NAME, SIZE, STRICT, OneOf, doc, seconds, size_bytes
 from hpsearch.scales import ALIASES, SCALES
 
-ENGINES = ("local",)
 DEFAULT_TRIALS = 20
 
 MOST_REPEATS = 100
@@ -231,13 +231,34 @@ class Run:
 
     __pydantic_config__ = STRICT
 
-    engine: Annotated[str, OneOf(ENGINES)] = doc("what runs the trials", default="local")
-    jobs: Jobs = doc("trials at once; -1 is one per core", default=-1)
+    engine: Annotated[str, OneOf(ENGINES)] = doc("what runs the trials", default=LOCAL)
+    address: Annotated[str, MinLen(1)] | None = doc(
+        "where the cluster is, such as tcp://10.0.0.1:8786 (dask) or auto (ray); without it one is "
+        "started on this machine",
+        default=None,
+    )
+    jobs: Jobs = doc(
+        "trials at once; -1 is one per core, on a cluster one per thread of a worker", default=-1
+    )
+    cluster_timeout: Annotated[str, DURATION] = doc(
+        "a worker that is silent for so long is lost, and a cluster without workers for so long "
+        "ends the search",
+        default="60s",
+    )
+    files: tuple[Annotated[str, MinLen(1)], ...] = doc(
+        "files that your code reads, from here, for workers that do not have this disk: data/*.csv",
+        default=(),
+    )
     sync: Annotated[str, OneOf(("group", "each"))] = doc(
         "the record is synced to disk for several short trials at once, or after each; no trial "
         "is announced before",
         default="group",
     )
+
+    @property
+    def cluster_seconds(self) -> float:
+        """The cluster's time limit in seconds."""
+        return seconds(self.cluster_timeout)
 
 
 @dataclass(frozen=True, kw_only=True)

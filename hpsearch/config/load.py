@@ -25,6 +25,7 @@ from hpsearch.config.definitions import (
 )
 from hpsearch.config.parameters import read_parameters
 from hpsearch.config.reading import Sections, found, one_of
+from hpsearch.engines import address_problem
 from hpsearch.errors import UserError
 from hpsearch.fields import RUN_NAME
 from hpsearch.nn.losses import LOSSES
@@ -40,8 +41,8 @@ from hpsearch.seeds import trial_seed
 from hpsearch.space import Space
 from hpsearch.strategies import BLIND, LISTED, STRATEGIES, Halving, Listed, Own, Strategy
 from hpsearch.strategies.own import TARGET
-from hpsearch.trial import Params, Result, plain
-from hpsearch.yamlfile import Document, Place, read_yaml
+from hpsearch.trial import Params, Result, frozen, plain
+from hpsearch.yamlfile import Document, Place, parse_yaml, read_yaml
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,7 +211,8 @@ def build_config(
     if data is not None:
         assert isinstance(own, NetworkSection)
         source = data_source(sections, data, folder, seed, regression=LOSSES[own.loss].REGRESSION)
-        objective = MLP(constants, read_data(document, source) if with_data else source, own.loss)
+        read_source = read_data(document, source) if with_data else source
+        objective = MLP(constants, read_source, own.loss, own.changes)
     elif "data" in top:
         raise document.error(
             ("data",),
@@ -245,6 +247,7 @@ def build_config(
         for problem in strategy.problems(space, read["budget"].limit):
             place = ("method", *problem.keys)
             raise document.error(place, problem.text, problem.hint, at_key=problem.at_key)
+    _check_address(document, read["run"])
     run_name = single.get("name", stem) if name is None else name
     _check_name(run_name, from_file=name is None and "name" in single)
     return Config(
@@ -506,6 +509,14 @@ def _check_epochs(
         )
 
 
+def _check_address(document: Document, run: Run) -> None:
+    """Check that the engine's cluster can be at its address."""
+    problem = address_problem(run.engine, run.address)
+    if problem is not None:
+        text, hint = problem
+        raise document.error(("run", "address"), text, hint)
+
+
 def _check_clashes(sections: Sections, objective: Objective, space: Space) -> None:
     for name, text in objective.problems(space.reach()):
         section = "parameters" if name in (sections.at(("parameters",)) or ()) else "objective"
@@ -528,3 +539,31 @@ def allowed(config: Config, name: str, value: Any) -> bool:
     except UserError:
         return False
     return True
+
+
+def read_value(config: Config, name: str, text: str) -> Any:
+    """Read a hyperparameter's value as a config would, from what was typed.
+
+    Raises:
+        UserError: it cannot have that value; one sentence, and perhaps the way out.
+    """
+    settings = config.objective.SETTINGS
+    try:
+        document = parse_yaml(f"{name}: {text}".encode(), name)
+    except UserError as error:
+        raise UserError(f"{name} cannot be '{text}': {_without_place(error)[0]}") from None
+    if settings is not None:
+        try:
+            return Sections(document).field(settings, name, (name,))
+        except UserError as error:
+            raise UserError("\n".join(filter(None, _without_place(error)))) from None
+    value = document.value[name] if isinstance(document.value, dict) else None
+    if value is None or isinstance(value, dict):
+        raise UserError(f"{name} must be a number, text, true, false or a list, found '{text}'")
+    return frozen(value)
+
+
+def _without_place(error: UserError) -> tuple[str, str]:
+    """Return the sentence and the hint of an error that points at a place in a text."""
+    first, *rest = str(error).splitlines()
+    return first.split(": ", 1)[-1], " ".join(line for line in rest[2:] if line.strip())

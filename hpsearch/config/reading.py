@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -243,7 +244,10 @@ class Sections:
         """Return the value at a place, or None where there is none."""
         value = self.document.value
         for part in place:
-            value = value.get(part) if isinstance(value, Mapping) else None
+            if isinstance(value, list) and isinstance(part, int):
+                value = value[part]
+            else:
+                value = value.get(part) if isinstance(value, Mapping) else None
         return value
 
     def mapping(self, place: Place, known: Collection[str], example: str = "") -> dict[str, Any]:
@@ -325,6 +329,10 @@ class Sections:
         inner = next((each for each in parts if is_dataclass(each)), None)
         if inner is not None and isinstance(value, Mapping):
             return self.read(inner, place)
+        if inner is not None and isinstance(value, list):
+            for index in range(len(value)):
+                self.read(inner, (*place, index))
+            return tuple({name: frozen(part) for name, part in each.items()} for each in value)
         adapter = _adapter(cls, name)
         try:
             return adapter.validate_python(frozen(value))
@@ -370,7 +378,12 @@ def _wrong_item(value: Any, error: ValidationError) -> int | str | None:
 
 
 def section_schema(cls: type) -> dict[str, Any]:
-    """Return the JSON Schema of a section's dataclass."""
+    """Return the JSON Schema of a section's dataclass, which the caller may change."""
+    return deepcopy(_schema_of(cls))
+
+
+@cache
+def _schema_of(cls: type) -> dict[str, Any]:
     schema = TypeAdapter(cls).json_schema()
     for each in schema.get("properties", {}).values():
         each.pop("title", None)

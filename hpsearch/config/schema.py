@@ -35,6 +35,8 @@ def config_schema() -> dict[str, Any]:
         "description": metric["properties"]["name"]["description"],
         "enum": list(MLP.METRICS),
     }
+    objectives = [_objective(objective_class(kind)) for kind in OBJECTIVES]
+    nested = [each.pop("$defs", {}) for each in objectives]
     sections = {key: section_schema(cls) for key, (cls, _) in SECTIONS.items()}
     properties = {
         **top,
@@ -45,7 +47,7 @@ def config_schema() -> dict[str, Any]:
         },
         "objective": {
             "description": "what a setting is measured by",
-            "anyOf": [_objective(objective_class(kind)) for kind in OBJECTIVES],
+            "anyOf": objectives,
         },
         "parameters": {
             "type": "object",
@@ -98,7 +100,11 @@ def config_schema() -> dict[str, Any]:
                 "then": {"properties": {"metric": {"properties": {"pattern": False}}}},
             }
         ],
-        "$defs": sections["data"].pop("$defs", {}),
+        "$defs": {
+            name: each
+            for part in (sections["data"].pop("$defs", {}), *nested)
+            for name, each in part.items()
+        },
     }
 
 

@@ -12,6 +12,8 @@ from hpsearch.config.load import Config
 from hpsearch.data import DATASETS
 from hpsearch.data.readers import reads_columns
 from hpsearch.objectives.base import seen_from
+from hpsearch.objectives.mlp import MLP
+from hpsearch.objectives.python import PythonFunction
 from hpsearch.space import Among, values_within
 from hpsearch.strategies import LISTED, Listed, Own
 from hpsearch.strategies.grid import Grid
@@ -59,6 +61,46 @@ def best_yaml(config: Config, result: Result, folder: Path, trials: int) -> str:
             "trial": f"trial: {dump(_given(config.trial, seed=result.seed))}",
         }
     )
+
+
+def by_hand_yaml(
+    config: Config,
+    params: Params,
+    seed: int,
+    changes: Sequence[Mapping[str, Any]],
+    folder: Path,
+    *,
+    title: Sequence[str],
+) -> str:
+    """Write the config that trains one setting by a schedule, from the same seed.
+
+    params: The setting at the beginning.
+    changes: As `objective.changes` has them.
+    title: Lines that say where it comes from.
+    """
+    objective = config.objective
+    assert isinstance(objective, MLP | PythonFunction)
+    constants = {
+        name: value
+        for name, value in objective.constants.items()
+        if name not in params and not (name == "early_stopping" and config.kind == "trainer")
+    }
+    objective = replace(objective, constants=constants, changes=tuple(changes))
+    own = {name: value for name, value in config.constants.items() if name in constants}
+    config = replace(config, objective=objective, constants=own)
+    sections = _sections(config, folder)
+    parameters = {name: dump(plain(value)) for name, value in {**params, **own}.items()}
+    sections.pop("constraints", None)
+    sections.pop("method", None)
+    text = _joined(
+        {
+            **sections,
+            "parameters": _block("parameters", parameters),
+            "budget": "budget: {trials: 1}",
+            "trial": f"trial: {dump(_given(replace(config.trial, repeats=1), seed=seed))}",
+        }
+    )
+    return "".join(f"# {_one_line(line)}\n" for line in title) + text
 
 
 def settled(config: Config, params: Params) -> Params:

@@ -8,6 +8,7 @@ A new format is one function that makes a Table or an Arrays from a path, and it
 from __future__ import annotations
 
 from hpsearch.data.assemble import read
+from hpsearch.data.cache import cache_root
 from hpsearch.data.dataset import Dataset
 from hpsearch.data.encoding import Encoding, read_inputs
 from hpsearch.data.examples import Split, split
@@ -25,6 +26,7 @@ __all__ = [
     "Dataset",
     "Encoding",
     "Split",
+    "cache_root",
     "prepare",
     "prepare_final",
     "read",

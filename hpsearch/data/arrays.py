@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.data.cells import FILL
 from hpsearch.data.columns import Wanted
 from hpsearch.data.dataset import CHUNK, Dataset, Stacked, locator
 from hpsearch.data.labels import Words, join, y_and_classes
@@ -84,8 +85,12 @@ def dataset_of(parts: Sequence[tuple[str, Arrays]], wanted: Wanted) -> Dataset:
     )
 
 
-def check_x(arrays: Arrays, *, fill: bool) -> bool:
-    """Return whether values are missing; DataError unless all others are finite numbers."""
+def check_x(arrays: Arrays, *, fill: bool, otherwise: str = FILL) -> bool:
+    """Return whether values are missing; DataError unless all others are finite numbers.
+
+    fill: Whether they are filled in.
+    otherwise: What else can be done where they are not, as in `cells.missing`.
+    """
     x, path = arrays.x, arrays.path
     if x.dtype.kind not in "buif":
         raise DataError(f"{path}: x is of dtype {x.dtype}; numbers are needed (integers or floats)")
@@ -109,7 +114,7 @@ def check_x(arrays: Arrays, *, fill: bool) -> bool:
             continue
         inside = np.unravel_index(int(np.argmax(wrong)), block.shape)
         index = (int(inside[0]) + start, *map(int, inside[1:]))
-        hint = ", or let `missing: median` under data fill it in" if np.isnan(x[index]) else ""
+        hint = f", or {otherwise}" if np.isnan(x[index]) else ""
         raise DataError(
             f"{path}: x[{', '.join(map(str, index))}] is {x[index]}; every value must be finite,"
             f" so fill it in or remove the example{hint}"

@@ -83,12 +83,15 @@ def misspelt_number(cell: str) -> str | None:
     return f"is {shown(cell)}, which is not finite; numbers go up to 1.8e308"
 
 
-def missing(cell: str, *, fillable: bool = False) -> str:
-    """Say that a value is missing; `fillable` when data.missing could fill it in."""
+FILL = "let `missing: median` under data fill it in"
+"""What else can be done about a missing value in a training's data."""
+NOT_FILLED = "take a model of a run with `missing: median` under data, which fills it in"
+"""What else can be done about one in the data that a model without it is to predict."""
+
+
+def missing(cell: str, otherwise: str = "") -> str:
+    """Say that a value is missing, and what can be done; `otherwise` is another way out."""
     found = "is empty" if not cell else f"is {shown(cell)}"
-    if fillable:
-        return (
-            f"{found}, a missing value; fill it in, remove the row, or let `missing: median`"
-            " under data fill it in"
-        )
+    if otherwise:
+        return f"{found}, a missing value; fill it in, remove the row, or {otherwise}"
     return f"{found}, a missing value; fill it in or remove the row"

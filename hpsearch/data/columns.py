@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.data.cells import (
+    FILL,
     is_missing,
     missing,
     misspelt_number,
@@ -354,8 +355,10 @@ def refuse_words(column: Column, row: Callable[[int], str]) -> None:
             raise DataError(f"{row(column.first(code))}: column {column.name!r} {says}")
 
 
-def refuse_missing(columns: Sequence[Column], row: Callable[[int], str]) -> None:
-    """Raise DataError for the first value that is missing."""
+def refuse_missing(
+    columns: Sequence[Column], row: Callable[[int], str], otherwise: str = FILL
+) -> None:
+    """Raise DataError for the first value that is missing; `otherwise` is as in `missing`."""
     found = [
         (column.first(code), place, word)
         for place, column in enumerate(columns)
@@ -364,7 +367,7 @@ def refuse_missing(columns: Sequence[Column], row: Callable[[int], str]) -> None
     ]
     if found:
         i, place, word = min(found)
-        raise DataError(f"{row(i)}: column {columns[place].name!r} {missing(word, fillable=True)}")
+        raise DataError(f"{row(i)}: column {columns[place].name!r} {missing(word, otherwise)}")
 
 
 def _matrix(

@@ -39,6 +39,24 @@ def read_csv_gz(path: Path, wanted: Wanted) -> Table:
     return _parse(data, path, wanted)
 
 
+def csv_header(path: Path) -> list[str]:
+    """Return the names of a table's columns, also of a .csv.gz.
+
+    Raises:
+        DataError: as `read_csv`.
+        OSError: the file cannot be read.
+    """
+    data = path.read_bytes()
+    if path.name.lower().endswith(".gz"):
+        with unpacking(path):
+            data = gzip.decompress(data)
+    _check_utf8(data, path)
+    header = next(_rows(data, _delimiter(data, path), path), (1, []))[1]
+    names = [name.strip() for name in header]
+    _check_header(names, path)
+    return names
+
+
 def _parse(data: bytes, path: Path, wanted: Wanted) -> Table:
     _check_utf8(data, path)
     rows = _rows(data, _delimiter(data, path), path)

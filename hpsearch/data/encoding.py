@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hpsearch.data.arrays import Arrays
 from hpsearch.data.arrays import check_x as check_array
-from hpsearch.data.cells import number_in, plainest
+from hpsearch.data.cells import NOT_FILLED, number_in, plainest
 from hpsearch.data.columns import Column, Table, Wanted, refuse_missing, refuse_words
 from hpsearch.data.dataset import Dataset, Group, listed
 from hpsearch.data.files import find, format_of, unreadable
@@ -131,7 +131,7 @@ def _of_array(content: Arrays, encoding: Encoding) -> NDArray[Any]:
             f"{path}: an array has no names, and the model was trained on the columns"
             f" {listed(encoding.columns)}; give it a table (.csv or .parquet)"
         )
-    check_array(content, fill=encoding.fill is not None)
+    check_array(content, fill=encoding.fill is not None, otherwise=NOT_FILLED)
     flat = (len(encoding.features),)
     image = encoding.image
     shapes = {flat} if image is None else {flat, image, *([image[:2]] if image[2] == 1 else [])}
@@ -151,7 +151,7 @@ def _of_table(table: Table, encoding: Encoding) -> tuple[NDArray[np.float64], tu
     columns = [replace(each, declared=each.name in encoding.declared) for each in table.features]
     groups = {group.name: group for group in encoding.groups}
     if encoding.fill is None:
-        refuse_missing(columns, table.row)
+        refuse_missing(columns, table.row, NOT_FILLED)
     x = np.zeros((len(columns[0].numbers), len(encoding.features)))
     place = {name: j for j, name in enumerate(encoding.features)}
     notes = []

@@ -139,7 +139,7 @@ class DataSource:
         """Return the same with the SHA-256 of every file as it is now."""
         hashes = {}
         for file in self.files():
-            if not self._is_shipped(file):
+            if not self.is_shipped(file):
                 format_of(self.path_of(file), file.key)
             hashes[file.name] = self._fingerprint(file)
         return replace(self, sha256=tuple(hashes.items()))
@@ -197,7 +197,8 @@ class DataSource:
         lines = [f"{f.part} {f.key} {hashes.get(f.name, '')}" for f in sorted(self.files())]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
-    def _is_shipped(self, file: File) -> bool:
+    def is_shipped(self, file: File) -> bool:
+        """Tell whether a file is a data set that comes with hpsearch."""
         return not file.part and file.key == "source" and file.name in DATASETS
 
     def path_of(self, file: File) -> Path:
@@ -205,7 +206,7 @@ class DataSource:
         return find(file.name, Path(self.folder), file.key, shipped=not file.part)
 
     def _fingerprint(self, file: File) -> str:
-        if self._is_shipped(file):
+        if self.is_shipped(file):
             return DATASETS[file.name].sha256()
         return fingerprint(self.path_of(file), file.key)
 
@@ -219,7 +220,7 @@ class DataSource:
         stamps: Stamps = {}
         for file in self.files():
             sha256 = dict(self.sha256).get(file.name, "")
-            now = None if self._is_shipped(file) else self._stamp(file)
+            now = None if self.is_shipped(file) else self._stamp(file)
             vouched = now is not None and now in (known or {}).get(sha256, [])
             # Hashed after the stamp was taken, or the stamp would vouch for older bytes.
             if not vouched and self._fingerprint(file) != sha256:

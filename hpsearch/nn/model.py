@@ -123,6 +123,10 @@ class Network:
         ends = accumulate((2 * n for n in self._normed), initial=0)
         return [flat[start:end].reshape(2, -1) for start, end in pairwise(ends)]
 
+    def drop(self, settings: Settings) -> None:
+        """Take another `keep_prob` for the training passes that are built from now on."""
+        self._keep_probs = settings.keep_probs
+
     def training_passes(
         self, sizes: Iterable[int], loss: Loss, rng: np.random.Generator | None = None
     ) -> dict[int, TrainingPass]:

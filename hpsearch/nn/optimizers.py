@@ -5,7 +5,7 @@ A newcomer's rule is one small class with what `Rule` names, and one line in `OP
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -37,10 +37,16 @@ class Rule(Protocol):
     def floors(self) -> tuple[float, ...]:
         """One number per moment, a vector as long as the parameters: see `AVERAGE_FLOOR`."""
 
-    def constants(self, rate: float, t: Array) -> tuple[Array | float, ...]:
+    @property
+    def betas(self) -> tuple[float, ...]:
+        """The β of each moment."""
+
+    def constants(self, rate: float, t: Array, start: Sequence[float]) -> tuple[Array | float, ...]:
         """Return what a step multiplies or adds: per name, one for all steps or one for each.
 
         rate: the learning rate. t: (steps,) float64, the numbers of the steps, from 1.
+        start: per moment, how much of its start at zero was left before step 1: 1 unless its β
+            has changed.
         """
 
     def bind(self, w: Array, g: Array, moments: Array, scratch: Array, constants: Array) -> Step:
@@ -55,11 +61,12 @@ class GradientDescent:
     """w ← w - α g."""
 
     floors = ()
+    betas = ()
 
     def __init__(self, settings: Settings) -> None:
         del settings  # nothing to tune beyond the learning rate
 
-    def constants(self, rate: float, t: Array) -> tuple[Array | float, ...]:
+    def constants(self, rate: float, t: Array, start: Sequence[float]) -> tuple[Array | float, ...]:
         """α."""
         return (rate,)
 
@@ -91,8 +98,9 @@ class Momentum:
 
     def __init__(self, settings: Settings) -> None:
         self.beta = settings.momentum
+        self.betas = (self.beta,)
 
-    def constants(self, rate: float, t: Array) -> tuple[Array | float, ...]:
+    def constants(self, rate: float, t: Array, start: Sequence[float]) -> tuple[Array | float, ...]:
         """α (1 - β)."""
         return (rate * (1 - self.beta),)
 
@@ -123,8 +131,9 @@ class RMSprop:
 
     def __init__(self, settings: Settings) -> None:
         self.beta, self.epsilon = settings.beta2, settings.epsilon
+        self.betas = (self.beta,)
 
-    def constants(self, rate: float, t: Array) -> tuple[Array | float, ...]:
+    def constants(self, rate: float, t: Array, start: Sequence[float]) -> tuple[Array | float, ...]:
         """α / sqrt(1 - β₂) and ε / sqrt(1 - β₂)."""
         root = float(np.sqrt(1 - self.beta))
         return rate / root, self.epsilon / root
@@ -153,7 +162,8 @@ class Adam:
 
     What is kept is m / (1 - β₁) and v / (1 - β₂). With c = sqrt((1 - β₂) / (1 - β₂ᵗ)) the update
     α m̂ / (sqrt(v̂) + ε) is then α (1 - β₁) / ((1 - β₁ᵗ) c) · m / (sqrt(v) + ε / c): all corrections
-    are in two numbers per step.
+    are in two numbers per step. Where a β changes on the way, the product of the β of all steps
+    stands in the place of βᵗ.
 
     Source: Kingma & Ba 2015, arXiv:1412.6980, algorithm 1.
     """
@@ -163,12 +173,14 @@ class Adam:
     def __init__(self, settings: Settings) -> None:
         self.beta1, self.beta2 = settings.momentum, settings.beta2
         self.epsilon = settings.epsilon
+        self.betas = (self.beta1, self.beta2)
 
-    def constants(self, rate: float, t: Array) -> tuple[Array | float, ...]:
+    def constants(self, rate: float, t: Array, start: Sequence[float]) -> tuple[Array | float, ...]:
         """The step size and ε / c."""
-        correction = np.sqrt((1 - self.beta2) / (1 - self.beta2**t))
+        left1, left2 = start
+        correction = np.sqrt((1 - self.beta2) / (1 - left2 * self.beta2**t))
         return (
-            rate * (1 - self.beta1) / (1 - self.beta1**t) / correction,
+            rate * (1 - self.beta1) / (1 - left1 * self.beta1**t) / correction,
             self.epsilon / correction,
         )
 
@@ -217,6 +229,8 @@ class Optimizer:
             `constants` here, then calls every one of `steps`.
         steps: The updates of all chunks.
         taken: How many steps `constants` has handed out.
+        since, start: How many there were when a β last changed, and how much of each moment's start
+            at zero was left then.
     """
 
     def __init__(
@@ -228,28 +242,57 @@ class Optimizer:
         decay: float = 0.0,
     ) -> None:
         self._rule = OPTIMIZERS[settings.optimizer](settings)
+        self._parameters, self._gradient, self._weights = parameters, gradient, weights
         dtype = parameters.dtype
         self.moments = np.zeros((len(self._rule.floors), len(parameters)), dtype)
-        self.current = np.empty(len(self._rule.constants(0.0, np.ones(1))), dtype)
-        self.steps: list[Step] = []
+        self.taken = self.since = 0
+        self.start: list[float] = [1.0] * len(self.moments)
+        self.current = np.empty(len(self._rule.constants(0.0, np.ones(1), self.start)), dtype)
+        self.steps = self._bound(settings, decay)
+
+    def _bound(self, settings: Settings, decay: float) -> list[Step]:
+        """Return the updates of all chunks."""
+        parameters, gradient, weights = self._parameters, self._gradient, self._weights
+        steps: list[Step] = []
         if settings.clip_norm is not None:
-            self.steps.append(_clip(gradient, settings.clip_norm))
-        self.taken = 0
-        scratch = np.empty(min(CHUNK, len(parameters)), dtype)
+            steps.append(_clip(gradient, settings.clip_norm))
+        scratch = np.empty(min(CHUNK, len(parameters)), parameters.dtype)
         for start in range(0, len(parameters), CHUNK):
             w, g = parameters[start : start + CHUNK], gradient[start : start + CHUNK]
             if decay and start < weights:
                 end = weights - start
-                self.steps.append(_l2(w[:end], g[:end], scratch[: len(w[:end])], decay))
+                steps.append(_l2(w[:end], g[:end], scratch[: len(w[:end])], decay))
             moments = self.moments[:, start : start + CHUNK]
-            self.steps.append(self._rule.bind(w, g, moments, scratch[: len(w)], self.current))
+            steps.append(self._rule.bind(w, g, moments, scratch[: len(w)], self.current))
+        return steps
+
+    def change(self, settings: Settings, decay: float) -> None:
+        """Go on with other hyperparameters of the same rule: each average stays what it is.
+
+        What is kept is an average divided by 1 - β, so it is kept anew where β changes.
+        """
+        before = self._rule.betas
+        self.turn(settings, decay)
+        for i, (old, new) in enumerate(zip(before, self._rule.betas, strict=True)):
+            if old != new:
+                self.moments[i] *= self.moments.dtype.type((1 - old) / (1 - new))
+        if before != self._rule.betas:
+            steps = self.taken - self.since
+            left = zip(self.start, before, strict=True)
+            self.start, self.since = [share * beta**steps for share, beta in left], self.taken
+
+    def turn(self, settings: Settings, decay: float) -> None:
+        """Take other hyperparameters, those that the moments were made with."""
+        self._rule = OPTIMIZERS[settings.optimizer](settings)
+        self.steps = self._bound(settings, decay)
 
     def constants(self, rate: float, count: int) -> Array:
         """Return the constants of the next `count` steps at learning rate `rate`, one row each."""
-        t = np.arange(self.taken + 1, self.taken + count + 1, dtype=np.float64)
+        first = self.taken - self.since + 1
+        t = np.arange(first, first + count, dtype=np.float64)
         self.taken += count
         table = np.empty((count, len(self.current)), self.current.dtype)
-        for column, values in enumerate(self._rule.constants(rate, t)):
+        for column, values in enumerate(self._rule.constants(rate, t, self.start)):
             table[:, column] = values
         return table
 

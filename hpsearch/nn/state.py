@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 ARRAYS = ("parameters", "averages", "moments")
-REST = ("epochs", "averaged", "taken", "rng")
+REST = ("epochs", "averaged", "taken", "since", "start", "rng")
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:

@@ -10,12 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hpsearch.nn.augment import Augmenter, Image
+from hpsearch.nn.changes import Changes
 from hpsearch.nn.layers import Array
 from hpsearch.nn.losses import LOSSES, Figures
 from hpsearch.nn.model import Network, TrainingPass
 from hpsearch.nn.optimizers import Optimizer
 from hpsearch.nn.schedules import learning_rate
 from hpsearch.nn.settings import Settings
+
+NO_CHANGES = Changes()
 
 STRETCH = 100
 """Steps between two bookkeepings. Bounds the tables of a long epoch; with β from 0.7 on no moment
@@ -76,7 +79,7 @@ def train(trainer: Trainer, dev: Examples) -> Generator[Epoch, None, Epoch]:
     patience, judge = trainer.settings.early_stopping, trainer.loss.judge
     dev = trainer.checked(dev, "dev")
     now: Epoch | None = None
-    while trainer.epochs < trainer.settings.epochs and not _waited(trainer, patience):
+    while not trainer.at_end and not _waited(trainer, patience):
         trainer.run_epoch()
         now = trainer.figures(dev)
         if patience and (trainer.best is None or now.dev[judge] < trainer.best[0].dev[judge]):
@@ -108,12 +111,14 @@ class Trainer:
         rng: Draws the first weights, then each epoch's order, changes of images and dropout masks.
         loss: A key of LOSSES.
         image: Height, width and channels of the examples, where they are images.
+        changes: What becomes of the settings on the way.
     Raises:
         ValueError: No examples, x and y of different length, y that the loss cannot take, or
             mini-batches of one example under batch norm, which have no variance; also as Network
             and Augmenter.
 
     Attributes:
+        settings: Those of the last epoch that was run.
         network: As trained so far.
         loss: What it is trained to lower and measured by.
         examples: The training set in the training's dtype, copied only if it was in another.
@@ -130,12 +135,14 @@ class Trainer:
         *,
         loss: str = "cross_entropy",
         image: Image | None = None,
+        changes: Changes = NO_CHANGES,
     ) -> None:
         _check_lengths(examples, "training")
-        self.settings = settings
+        self.settings = self._first = settings
+        self.changes = changes
         self.epochs = 0
         self.best: tuple[Epoch, dict[str, Any]] | None = None
-        self._rng = rng
+        self._rng, self._loss, self._classes, self._image = rng, loss, classes, image
         with np.errstate(all="ignore"):
             self.loss = LOSSES[loss](settings, examples.y, classes)
             x = np.ascontiguousarray(examples.x, settings.dtype)
@@ -149,17 +156,46 @@ class Trainer:
                 self.network.weights,
                 settings.l2 / m,
             )
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """Make what an epoch needs beside the network and the optimizer."""
+        settings, rng, (x, _) = self.settings, self._rng, self.examples
         changes_images = settings.horizontal_flip or settings.shift
-        self._augmenter = Augmenter(settings, x, image, rng) if changes_images else None
-        plan = mini_batches(m, settings.batch_size, settings.batch_norm and bool(settings.widths))
+        self._augmenter = Augmenter(settings, x, self._image, rng) if changes_images else None
+        plan = mini_batches(
+            len(x), settings.batch_size, settings.batch_norm and bool(settings.widths)
+        )
         passes = self.network.training_passes((size for size, _ in plan), self.loss, rng)
         self._plan = [(passes[size], count) for size, count in plan]
         self._stretch = max(1, min(STRETCH, TARGETS // (plan[0][0] * self.loss.outputs)))
         longest = min(plan[0][1], self._stretch)
         self._history = np.empty((longest, len(self.network.statistics)), self.network.dtype)
 
+    @property
+    def at_end(self) -> bool:
+        """Whether as many epochs were run as the settings that now hold say."""
+        return self.epochs >= self.changes.within(self._first, self.epochs).epochs
+
+    def _take(self, settings: Settings, *, kept: bool) -> None:
+        """Go on with other settings; `kept` tells whether the optimizer's memory was made by them.
+
+        Raises:
+            ValueError: as at the beginning.
+        """
+        if settings == self.settings:
+            return
+        self.settings = settings
+        decay = settings.l2 / len(self.examples.x)
+        with np.errstate(all="ignore"):
+            self.loss = LOSSES[self._loss](settings, self.examples.y, self._classes)
+            self.network.drop(settings)
+            (self.optimizer.turn if kept else self.optimizer.change)(settings, decay)
+        self._arrange()
+
     def run_epoch(self) -> None:
         """Show the network every training example once, in a new random order."""
+        self._take(self.changes.within(self._first, self.epochs), kept=False)
         rate = learning_rate(self.settings, self.epochs)
         order = self._rng.permutation(len(self.examples.x))
         taken = self.optimizer.taken
@@ -217,6 +253,8 @@ class Trainer:
             "averaged": self.network.averaged,
             "moments": self.optimizer.moments.copy(),
             "taken": self.optimizer.taken,
+            "since": self.optimizer.since,
+            "start": [*self.optimizer.start],
             "rng": self._rng.bit_generator.state,
             "best": None if self.best is None else (asdict(self.best[0]), self.best[1]),
         }
@@ -224,7 +262,8 @@ class Trainer:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go back to a `state`: training continues from there bit for bit.
 
-        The settings may have changed since, but not the network's shape or the optimizer.
+        The settings may have changed since, but not the network's shape or the optimizer; what
+        `changes` says of the epochs before it is as it was.
 
         Raises:
             ValueError: the state is of another network or optimizer; nothing was changed.
@@ -240,11 +279,13 @@ class Trainer:
                     f"the state is of another network or optimizer: its {name} have shape "
                     f"{state[name].shape}, here it is {array.shape}"
                 )
+        self._take(self.changes.within(self._first, state["epochs"] - 1), kept=True)
         for name, array in arrays.items():
             array[...] = state[name]
         self.epochs = state["epochs"]
         self.network.averaged = state["averaged"]
-        self.optimizer.taken = state["taken"]
+        self.optimizer.taken, self.optimizer.since = state["taken"], state["since"]
+        self.optimizer.start = [*state["start"]]
         self._rng.bit_generator.state = state["rng"]
         best = state["best"]
         self.best = None if best is None else (Epoch(**best[0]), best[1])

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from hpsearch.data import DataSource, prepare
 from hpsearch.fields import STRICT, OneOf, doc
+from hpsearch.nn.changes import Change, Changes
 from hpsearch.nn.losses import LOSSES
 from hpsearch.nn.schedules import SCHEDULES
 from hpsearch.nn.settings import Settings
 from hpsearch.objectives.base import Context, Metrics, Names, Steps, seen_from
-from hpsearch.trial import Params, frozen
+from hpsearch.trial import Params, frozen, plain
 
 if TYPE_CHECKING:
     from hpsearch.data import Split
+    from hpsearch.nn.losses import Loss
     from hpsearch.nn.train import Trainer
 
 
@@ -44,6 +46,9 @@ class Section:
         "what it is trained to lower: cross_entropy for classes, mse for numbers (regression)",
         default="cross_entropy",
     )
+    changes: tuple[Change, ...] = doc(
+        "hyperparameters that change on the way: [{after: 10, learning_rate: 0.003}]", default=()
+    )
 
 
 HIDDEN = (
@@ -63,6 +68,8 @@ class MLP:
     constants: Params
     data: DataSource
     loss: str = "cross_entropy"
+    changes: Sequence[Mapping[str, Any]] = ()
+    """What becomes of the settings on the way, as `nn.changes.Changes` takes it."""
 
     SECTION: ClassVar[type] = Section
     SETTINGS: ClassVar[type | None] = Settings
@@ -81,11 +88,22 @@ class MLP:
     def from_spec(cls, spec: Mapping[str, Any]) -> MLP:
         """Build the objective from plain data."""
         data = {key: frozen(value) for key, value in spec["data"].items()}
-        return cls(dict(spec["constants"]), DataSource(**data), spec["loss"])
+        changes = tuple(
+            {name: frozen(value) for name, value in each.items()} for each in spec["changes"]
+        )
+        return cls(dict(spec["constants"]), DataSource(**data), spec["loss"], changes)
 
     def spec(self) -> dict[str, Any]:
         """Return the objective as plain data."""
-        return {"constants": self.constants, "data": asdict(self.data), "loss": self.loss}
+        return {
+            "constants": self.constants,
+            "data": asdict(self.data),
+            "loss": self.loss,
+            "changes": self._plain_changes(),
+        }
+
+    def _plain_changes(self) -> list[dict[str, Any]]:
+        return [{name: plain(value) for name, value in each.items()} for each in self.changes]
 
     def settings(self, params: Params) -> Settings:
         """Merge a trial's parameters with the constants and the defaults."""
@@ -95,11 +113,13 @@ class MLP:
 
     def epochs(self, params: Params) -> int:
         """Return the number of epochs of a trial."""
-        return self.settings(params).epochs
+        return Changes(self.changes).length(self.settings(params))
 
     def section(self, folder: Path) -> dict[str, Any]:
         """Return the objective's own keys in the config."""
-        return {"trainer": "mlp", **({} if self.loss == Section.loss else {"loss": self.loss})}
+        loss = {} if self.loss == Section.loss else {"loss": self.loss}
+        changes = {"changes": self._plain_changes()} if self.changes else {}
+        return {"trainer": "mlp", **loss, **changes}
 
     def data_section(self, folder: Path) -> dict[str, Any]:
         """Return the section `data` of a config that is in `folder`, with the same split."""
@@ -172,30 +192,15 @@ class MLP:
         self, settings: Settings, split: Split, context: Context, fold: int | None
     ) -> Generator[Metrics, bool | None, Metrics]:
         """Train on one split; as `evaluate`."""
-        import numpy as np
-
-        from hpsearch.nn.train import Epoch, Examples, Trainer, train
+        from hpsearch.nn.train import Epoch, Examples, train
 
         def metrics(epoch: Epoch) -> dict[str, float]:
-            return {
-                name: value * unit if name.partition("_")[2] in trainer.loss.IN_UNIT_OF_Y else value
-                for name, value in epoch.metrics.items()
-            }
+            return in_units(epoch.metrics, trainer.loss, split)
 
-        unit = 1.0 if split.target is None else split.target[1]
-        own = () if fold is None else (fold,)
-        rng = np.random.default_rng(np.random.SeedSequence(context.seed, spawn_key=own))
-        trainer = Trainer(
-            settings,
-            Examples(*split.train),
-            len(split.classes),
-            rng,
-            loss=self.loss,
-            image=split.image,
-        )
+        trainer = self.trainer(settings, split, context.seed, fold)
         state = context.folder / f"state{'' if fold is None else f'-{fold}'}.npz"
         if context.start:
-            _restore(trainer, state, context.start)
+            restore_state(trainer, state, context.start)
         training = train(trainer, Examples(*split.dev))
         while True:
             try:
@@ -206,13 +211,32 @@ class MLP:
             if trainer.epochs <= context.start:  # the state was lost
                 continue
             if (yield metrics(epoch)):
-                if trainer.epochs == context.until and trainer.epochs < settings.epochs:
+                if trainer.epochs == context.until and not trainer.at_end:
                     _keep(trainer, state, context)
                 epoch = trainer.best[0] if trainer.best else epoch
                 break
         if settings.early_stopping is None:
             return metrics(epoch)
         return {**metrics(epoch), "best_epoch": epoch.epoch}
+
+    def trainer(
+        self, settings: Settings, split: Split, seed: int, fold: int | None = None
+    ) -> Trainer:
+        """Return the network of a trial with that seed, before its first epoch."""
+        import numpy as np
+
+        from hpsearch.nn.train import Examples, Trainer
+
+        own = () if fold is None else (fold,)
+        return Trainer(
+            settings,
+            Examples(*split.train),
+            len(split.classes),
+            np.random.default_rng(np.random.SeedSequence(seed, spawn_key=own)),
+            loss=self.loss,
+            image=split.image,
+            changes=Changes(self.changes),
+        )
 
     def _reach(self, bounds: Reach) -> dict[str, tuple[Any, ...]]:
         """Return what each hyperparameter can be: bounds, else the constant, else the default."""
@@ -230,6 +254,37 @@ class MLP:
         yield from _wrong_batches(reach, min(len(split.train.y) for split in splits))
         yield from _wrong_images(reach, splits[0].image)
         yield from _wrong_classes(reach, len(splits[0].classes))
+        yield from self._wrong_changes(reach, splits)
+
+    def _wrong_changes(
+        self, reach: dict[str, tuple[Any, ...]], splits: tuple[Split, ...]
+    ) -> Iterator[tuple[str, str]]:
+        """Find changes out of order, after the end, or to what these data do not allow."""
+        last, ends = -1, max(reach["epochs"])
+        for each in self.changes:
+            after = each["after"]
+            if after <= last:
+                yield "changes", f"changes must be in the order of their epochs: {after}, {last}"
+                return
+            if after > ends or (after == ends and "epochs" not in each):
+                yield (
+                    "changes",
+                    f"changes after epoch {after} come too late: training ends at {ends}",
+                )
+                return
+            if each.get("epochs", after) < after:
+                yield "changes", f"changes after epoch {after} cannot make epochs {each['epochs']}"
+                return
+            last, ends = after, each.get("epochs", ends)
+            reach = {**reach, **{name: (each[name],) for name in each if name != "after"}}
+            for clash in (
+                *_wrong_lists(reach),
+                *_wrong_batches(reach, min(len(split.train.y) for split in splits)),
+                *_wrong_images(reach, splits[0].image),
+                *_wrong_classes(reach, len(splits[0].classes)),
+            ):
+                yield "changes", f"after epoch {after}: {clash[1]}"
+                return
 
     def idle(self, bounds: Reach) -> Iterator[tuple[str, str]]:
         """Yield (parameter, why) for what no trial would use."""
@@ -265,17 +320,31 @@ class MLP:
             )
 
 
+def in_units(metrics: Metrics, loss: Loss, split: Split) -> dict[str, float]:
+    """Return figures in the unit of the data rather than in standard deviations."""
+    unit = 1.0 if split.target is None else split.target[1]
+    return {
+        name: value * unit if name.partition("_")[2] in loss.IN_UNIT_OF_Y else value
+        for name, value in metrics.items()
+    }
+
+
 def _keep(trainer: Trainer, path: Path, context: Context) -> None:
     """Leave the state of a training for the step that follows; as a whole, or not at all."""
+    context.made()
+    keep_state(trainer, path)
+
+
+def keep_state(trainer: Trainer, path: Path) -> None:
+    """Write the state of a training; as a whole, or not at all."""
     from hpsearch.nn.state import save_state
 
-    context.made()
     beside = path.with_suffix(".new")
     save_state(beside, trainer.state())
     beside.replace(path)
 
 
-def _restore(trainer: Trainer, path: Path, epochs: int) -> None:
+def restore_state(trainer: Trainer, path: Path, epochs: int) -> None:
     """Go on from a state that was kept after so many epochs; without one nothing is done.
 
     A training from its beginning comes to the same, only later.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib
 import importlib.util
 import inspect
 import os
 import sys
+import textwrap
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,7 +29,7 @@ from hpsearch.objectives.base import (
     base_folder,
     seen_from,
 )
-from hpsearch.objectives.reported import metrics_from
+from hpsearch.objectives.reported import ReportError, metrics_from
 from hpsearch.trial import Params
 
 TARGET = Matching(
@@ -49,6 +51,9 @@ class Section:
         "where the code is found; by default the config's own folder", default=None
     )
     epochs: Annotated[int, Ge(1)] | None = doc("what the function gets as budget", default=None)
+    changes: tuple[dict[str, Any], ...] = doc(
+        "parameters that change on the way: [{after: 10, learning_rate: 0.003}]", default=()
+    )
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,8 @@ class PythonFunction:
     """The way from there to the code; None where that is there."""
     constants: Params
     budget: int | None
+    changes: Sequence[Mapping[str, Any]] = ()
+    """Parameters that change on the way: a generator is sent what is new after an epoch."""
     _loaded: list[Callable[..., Any]] = field(default_factory=list, compare=False)
 
     SECTION: ClassVar[type] = Section
@@ -74,12 +81,12 @@ class PythonFunction:
     def build(cls, section: Section, folder: Path, constants: Params) -> Self:
         """Build the objective from its section of the config."""
         home = str(folder.resolve())
-        return cls(section.python, home, section.folder, constants, section.epochs)
+        return cls(section.python, home, section.folder, constants, section.epochs, section.changes)
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> Self:
         """Build the objective from plain data."""
-        return cls(**spec)
+        return cls(**{**spec, "changes": tuple(spec["changes"])})
 
     def spec(self) -> dict[str, Any]:
         """Return the objective as plain data."""
@@ -89,13 +96,16 @@ class PythonFunction:
             "place": self.place,
             "constants": self.constants,
             "budget": self.budget,
+            "changes": [dict(each) for each in self.changes],
         }
 
     def section(self, folder: Path) -> dict[str, Any]:
         """Return the objective's own keys in a config that is in `folder`."""
         place = seen_from(folder, Path(self.base))
         budget = {} if self.budget is None else {"epochs": self.budget}
-        return {"python": self.target, **({} if place == "." else {"folder": place}), **budget}
+        changes = {"changes": [dict(each) for each in self.changes]} if self.changes else {}
+        found = {} if place == "." else {"folder": place}
+        return {"python": self.target, **found, **budget, **changes}
 
     def data_section(self, folder: Path) -> dict[str, Any]:
         """Return nothing: the code reads its own data."""
@@ -103,7 +113,8 @@ class PythonFunction:
 
     def identity(self) -> dict[str, Any]:
         """Return what decides a result; the code itself may be mended between two commands."""
-        return {"objective": {"python": self.target, "epochs": self.budget}}
+        changes = {"changes": [dict(each) for each in self.changes]} if self.changes else {}
+        return {"objective": {"python": self.target, "epochs": self.budget, **changes}}
 
     def sources(self) -> dict[str, str]:
         """Return the hash of the function's file."""
@@ -134,8 +145,22 @@ class PythonFunction:
         return f"the function {self.target}"
 
     def problems(self, bounds: Mapping[str, tuple[Any, ...]]) -> Iterator[tuple[str, str]]:
-        """Yield nothing: only the function knows what clashes."""
-        yield from ()
+        """Yield what is wrong with changes; all else only the function knows."""
+        last, known = -1, {*self.constants, *bounds, "epochs"}
+        for each in self.changes:
+            after = each.get("after")
+            if not isinstance(after, int) or isinstance(after, bool) or after <= last:
+                text = "changes need 'after', a number of epochs, each larger than the one before"
+                yield "changes", text
+                return
+            last = after
+            for name in each.keys() - {"after"} - known:
+                yield "changes", f"after epoch {after}: there is no parameter '{name}'"
+                return
+            ends = each.get("epochs", after)
+            if not isinstance(ends, int) or ends != after:
+                yield "changes", f"after epoch {after}: epochs, which ends it, can only be {after}"
+                return
 
     def idle(self, bounds: Mapping[str, tuple[Any, ...]]) -> Iterator[tuple[str, str]]:
         """Yield nothing: a parameter that the function does not take is an error."""
@@ -274,17 +299,56 @@ class PythonFunction:
 
         A generator that ends by budget.time is closed, so that its `finally` runs.
         """
-        arguments = self._taken({**self.constants, **params})
-        arguments.update(self._asked_for(arguments, context))
-        reported = self._loaded[0](**arguments)
+        before = {
+            name: value
+            for each in self.changes
+            if each["after"] <= context.start
+            for name, value in each.items()
+        }
+        given = {**self.constants, **params}
+        given |= {name: value for name, value in before.items() if name in given}
+        reported = self.call(given, context)
         if not isinstance(reported, Iterator):
+            if self.changes:
+                raise ReportError(f"{self.target} has changes, but yields no epochs")
             return metrics_from(reported, context.metric)
-        for each in reported:
-            if (yield metrics_from(each, context.metric)):
+        epoch, news = context.start, None
+        while True:
+            try:
+                each = reported.send(news) if isinstance(reported, Generator) else next(reported)
+            except StopIteration:
+                return None
+            epoch += 1
+            over = yield metrics_from(each, context.metric)
+            news = next((dict(c) for c in self.changes if c["after"] == epoch), None)
+            ends = news is not None and "epochs" in news
+            if over or ends:
                 if isinstance(reported, Generator):
                     reported.close()
-                break
-        return None
+                return None
+            if news is not None:
+                del news["after"]
+
+    def call(self, given: Params, context: Context) -> Any:
+        """Call the function with the parameters, and what else it asks for."""
+        arguments = self._taken(given)
+        arguments.update(self._asked_for(arguments, context))
+        return self._loaded[0](**arguments)
+
+    def takes_changes(self) -> bool:
+        """Tell whether the function is a generator that reads what its `yield` gives."""
+        function = self._loaded[0]
+        if not inspect.isgeneratorfunction(function):
+            return False
+        try:
+            tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+        except (OSError, TypeError, SyntaxError):
+            return True  # its source is not there to be read
+        ignored = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        return any(
+            isinstance(node, ast.Yield | ast.YieldFrom) and id(node) not in ignored
+            for node in ast.walk(tree)
+        )
 
     def _repeats(self, varied: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
         """Return the repeated parameters, those that do not vary any more too."""

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
+from html import escape
 from typing import Any
 
 from hpsearch.report.table import Table
@@ -134,16 +135,20 @@ def latex(table: Table) -> str:
 
 
 def html_table(table: Table) -> str:
-    """An HTML table element, every cell escaped."""
-    from tabulate import tabulate
+    """An HTML table element, every cell escaped; numbers to the right."""
+    sides = _alignment(table) or ("left",) * len(table.columns)
+    styles = [' style="text-align: right;"' if side == "right" else "" for side in sides]
 
-    return tabulate(
-        table.texts(),
-        table.names,
-        tablefmt="html",
-        disable_numparse=True,
-        colalign=_alignment(table),
-    )
+    def row(name: str, cells: Iterable[str]) -> str:
+        inside = "".join(
+            f"<{name}{style}>{escape(cell)}</{name}>"
+            for style, cell in zip(styles, cells, strict=True)
+        )
+        return f"<tr>{inside}</tr>"
+
+    body = "".join(f"{row('td', cells)}\n" for cells in table.texts())
+    head = row("th", table.names)
+    return f"<table>\n<thead>\n{head}\n</thead>\n<tbody>\n{body}</tbody>\n</table>"
 
 
 FORMATS: dict[str, Callable[[Table], str]] = {

@@ -15,7 +15,10 @@ FEWEST = 10
 """From fewer trials nothing can be told."""
 MOST = 500
 """Of more trials an even choice is looked at, best to worst: more tells little more."""
-FOLDS, TREES, SHUFFLES = 4, 30, 4
+FOLDS, SHUFFLES = 4, 4
+FEWEST_TREES, MOST_TREES, GROWN = 12, 30, 3000
+"""Trees of a forest: so many for so few trials that trees times trials is `GROWN`; of many trials
+each tree knows more, and a third of them says the same."""
 MISSING = "importance needs scikit-learn: pip install 'hpsearch[report]'"
 
 
@@ -72,10 +75,11 @@ def importance(
     order = rng.permutation(len(judged))
     base = np.empty(len(judged))
     shuffled = np.empty((len(judged), places.shape[1]))
+    trees = min(MOST_TREES, max(FEWEST_TREES, GROWN // len(judged)))
     for fold in range(FOLDS):
         unseen = order[fold::FOLDS]
         seen = np.setdiff1d(order, unseen)
-        forest = RandomForestRegressor(TREES, min_samples_leaf=2, random_state=fold, n_jobs=1)
+        forest = RandomForestRegressor(trees, min_samples_leaf=2, random_state=fold, n_jobs=1)
         forest.fit(places[seen], ranks[seen])
         # One call for all shuffles of all parameters: a call costs more than its rows.
         asked = [places[unseen]]

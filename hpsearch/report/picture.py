@@ -10,11 +10,12 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from hpsearch.report.permutation import Importance, importance
-from hpsearch.report.table import Run
+from hpsearch.report.table import Run, printable
 from hpsearch.scales import Integer, Real
 from hpsearch.space import Axis as SpaceAxis
 from hpsearch.space import Choice
-from hpsearch.trial import Result, ranked
+from hpsearch.story import Story
+from hpsearch.trial import Result, none_complete_text, ranked
 
 T = TypeVar("T")
 
@@ -29,6 +30,9 @@ ROLES = {
     "grid": "",
 }
 """What a colour means, and its words in a legend."""
+
+NONE_COMPLETE = "no trial is complete"
+"""Why a picture of scores is missing."""
 
 MOST_TRIALS = 600
 """A picture with a point for each trial draws at most so many."""
@@ -160,6 +164,8 @@ class Report:
     """The epochs of each rung, under halving."""
     tested: str | None = None
     """How often the test set was opened and what was last seen; None where it never was."""
+    story: Story | None = None
+    """Of a model that was trained by hand, whose branches are the results; None for a search."""
 
     @cached_property
     def ranked(self) -> list[Result]:
@@ -170,6 +176,11 @@ class Report:
     def lost(self) -> list[Result]:
         """The trials without a score, by number."""
         return sorted((each for each in self.run.results if each.score is None), key=_number)
+
+    @cached_property
+    def none_complete(self) -> str | None:
+        """Says that no trial has a score, and why; None where one has."""
+        return none_complete_text(self.run.name, self.run.results)
 
     @cached_property
     def roles(self) -> dict[int, str]:
@@ -199,8 +210,19 @@ class Report:
         return found
 
     @cached_property
+    def tried(self) -> dict[str, int]:
+        """How many different values of each parameter were tried."""
+        results = self.run.results
+        return {
+            name: len({repr(each.params[name]) for each in results if name in each.params})
+            for name in self.run.space.axes
+        }
+
+    @cached_property
     def importance(self) -> Importance | str:
         """How much each parameter matters, most first; or why that cannot be told."""
+        if not self.ranked:
+            return NONE_COMPLETE
         return importance(self.places, self.run.results, self.run.goal)
 
     @property
@@ -273,10 +295,24 @@ def parameter_axis(name: str, axis: SpaceAxis, *, absent: bool = False) -> Axis:
 
     absent: Whether to leave room for trials that do not have it.
     """
-    ticks = [(round(axis.to_unit(each), 4), axis.text(each)) for each in _ticks(axis)]
+    values = _ticks(axis)
+    texts = _told_apart([printable(axis.text(each)) for each in values], Axis.letters)
+    places = [round(axis.to_unit(each), 4) for each in values]
+    ticks = list(zip(places, texts, strict=True))
     if absent:
         ticks.insert(0, (ABSENT, "not there"))
     return Axis(name, 1.4 * ABSENT if absent else -0.04, 1.04, tuple(ticks))
+
+
+def _told_apart(texts: list[str], letters: int) -> list[str]:
+    """Cut long texts in their middle, where they would look alike when cut at the end."""
+    if len({text[: letters - 1] for text in texts}) == len(set(texts)):
+        return texts
+    head = letters // 2
+    tail = letters - 1 - head
+    return [
+        text if len(text) <= letters else f"{text[:head]}\u2026{text[-tail:]}" for text in texts
+    ]
 
 
 def _ticks(axis: SpaceAxis) -> Sequence[Any]:

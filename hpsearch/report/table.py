@@ -35,6 +35,11 @@ def share_text(value: Any) -> str:
     return f"{value:.0e}"
 
 
+def is_share(name: str) -> bool:
+    """Tell whether a metric of that name is a share, of the examples say."""
+    return name.endswith(("_error", "_accuracy")) or name in ("error", "accuracy")
+
+
 def measure_text(name: str) -> Text:
     """Return how a metric of that name is written for a person."""
     return share_text if name.endswith(("_error", "_accuracy")) else number_text
@@ -89,16 +94,18 @@ class Table:
         columns = (replace(each, name=each.title or each.name) for each in table.columns)
         return Table(tuple(columns), table.rows)
 
-    def shortened(self, width: int) -> Table:
+    def shortened(self, width: int, whole: int = 0) -> Table:
         """Return the table with long texts cut, so that it is no wider than `width` if possible.
 
         The widest columns give way first; none is cut below a few letters.
+
+        whole: So many columns from the left are not cut.
         """
         cells = [list(self.names), *self.texts()]
         widths = [max(len(row[i]) for row in cells) for i in range(len(self.columns))]
         limits = list(widths)
-        while limits and sum(limits) + 2 * (len(limits) - 1) > width and max(limits) > SHORTEST:
-            limits[limits.index(max(limits))] -= 1
+        while sum(limits) + 2 * (len(limits) - 1) > width and max(limits[whole:]) > SHORTEST:
+            limits[limits.index(max(limits[whole:]), whole)] -= 1
         rows = tuple(
             tuple(_cut(cell, limit) for cell, limit in zip(row, limits, strict=True))
             for row in self.rows
@@ -109,7 +116,7 @@ class Table:
         """Return the cells as a person reads them."""
         return [
             [
-                "-" if cell is None else _printable(column.text(cell))
+                "-" if cell is None else printable(column.text(cell))
                 for column, cell in zip(self.columns, row, strict=True)
             ]
             for row in self.rows
@@ -127,7 +134,7 @@ def _cut(cell: Any, limit: int) -> Any:
     return f"{cell[: limit - 3]}..."
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Show control characters, which could break a line or steer a terminal, as escapes."""
     if text.isprintable():
         return text
@@ -259,7 +266,7 @@ def leaderboard(runs: Sequence[Run]) -> Table:
         Column("trial"),
         Column("score", score_text),
         *((Column("score_error", _error_of(score_text), title="±"),) if repeated else ()),
-        *((Column("tied", option_text, on_terminal=False),) if repeated else ()),
+        *((Column("tied", _tied_text, on_terminal=False),) if repeated else ()),
         *((Column(TRAINED_TO, title="epochs"),) if rungs else ()),
         *(Column(name, text, spare=1) for name, text in params.items()),
         *(Column(name, share_text, spare=5 if name == first.metric else 3) for name in errors),
@@ -269,12 +276,19 @@ def leaderboard(runs: Sequence[Run]) -> Table:
         Column("seconds", _seconds_text, spare=4),
     )
     pairs = [(run, result) for run in runs for result in ranked(run.results, run.goal)]
-    pairs.sort(key=lambda pair: standing(pair[1], pair[0].goal))
-    level = standing(pairs[0][1], first.goal)[0] if pairs else 0
+    # Each run has rungs of its own, or none: what went furthest in one stands beside the other's.
+    furthest = {run.name: standing(ranked(run.results, run.goal)[0], run.goal)[0] for run in runs}
+
+    def place(pair: tuple[Run, Result]) -> tuple[float, float]:
+        run, result = pair
+        level, by = standing(result, run.goal)
+        return (level if result.score is None else level - furthest[run.name]), by
+
+    pairs.sort(key=place)
     costs = [
         cost(result, run.goal)
         for run, result in pairs
-        if result.score is not None and standing(result, run.goal)[0] == level
+        if result.score is not None and place((run, result))[0] == 0
     ]
     same = tied(costs, [result.scores for _, result in pairs[: len(costs)]]) if repeated else []
     rows = []
@@ -296,6 +310,10 @@ def leaderboard(runs: Sequence[Run]) -> Table:
             )
         )
     return Table(columns, tuple(rows))
+
+
+def _tied_text(value: bool) -> str:
+    return "with the best" if value else "no"
 
 
 def _score_error(result: Result) -> float | None:

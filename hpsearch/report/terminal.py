@@ -39,3 +39,67 @@ def curve_text(
         drawn = "".join(BLOCKS[part] if unicode else " #"[part] for part in parts)
         lines.append(f"{names.get(row, ''):>{margin - 1}} {drawn}".rstrip())
     return lines
+
+
+def chart_text(
+    curves: Sequence[tuple[str, Sequence[float | None]]],
+    text: Callable[[float], str],
+    width: int,
+    height: int,
+    *,
+    last: int,
+    marks: Sequence[int] = (),
+    mark: str = "^",
+) -> list[str]:
+    """Draw curves over the epochs as points, with both axes, in `height` lines.
+
+    Values far from the others, as the first ones often are, stand at the edge.
+
+    Args:
+        curves: The letter of each and its values from epoch 1 on; later ones are drawn over
+            earlier ones.
+        text: How a value is written at the side.
+        width: Columns in all.
+        last: The epoch at the right end.
+        marks: Epochs that are marked below.
+    """
+    known = [value for _, values in curves for value in values if value is not None]
+    low, high, _ = usual_range(known) if known else (0.0, 1.0, 0)
+    rows = max(1, height - 2)
+    names = {0: text(high), rows - 1: text(low)} if known else {}
+    margin = max((len(each) for each in names.values()), default=0) + 1
+    columns = max(1, width - margin - 1)
+
+    def column(epoch: int) -> int:
+        return round((epoch - 1) * (columns - 1) / max(last - 1, 1))
+
+    grid = [[" "] * columns for _ in range(rows)]
+    for letter, values in curves:
+        for epoch, value in enumerate(values, start=1):
+            if value is not None and epoch <= last:
+                share = (min(high, max(low, value)) - low) / (high - low or 1)
+                grid[rows - 1 - round(share * (rows - 1))][column(epoch)] = letter
+    lines = [
+        f"{names.get(row, ''):>{margin - 1}} |{''.join(cells)}".rstrip()
+        for row, cells in enumerate(grid)
+    ]
+    below = [" "] * columns
+    for epoch in marks:
+        if 1 <= epoch <= last:
+            below[column(epoch)] = mark
+    return [*lines, f"{'':>{margin}}|{''.join(below)}".rstrip(), _axis(last, margin, columns)]
+
+
+def _axis(last: int, margin: int, columns: int) -> str:
+    """Write some epochs below their columns."""
+    line = [" "] * (margin + 1 + columns)
+    step = next(
+        (n * 10**k for k in range(10) for n in (1, 2, 5) if n * 10**k * columns >= 8 * last), last
+    )
+    for epoch in [1, *range(step, last + 1, step)]:
+        at = margin + 1 + round((epoch - 1) * (columns - 1) / max(last - 1, 1))
+        word = str(epoch)
+        at = min(at, len(line) - len(word))
+        if all(each == " " for each in line[max(0, at - 1) : at + len(word) + 1]):
+            line[at : at + len(word)] = word
+    return "".join(line).rstrip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
@@ -11,15 +12,24 @@ from typing import Any
 
 from hpsearch.diagnosis import Diagnosis, diagnose
 from hpsearch.errors import UserError
+from hpsearch.report.byhand import acts_table, branches_table
 from hpsearch.report.formats import html_table
 from hpsearch.report.picture import ROLES, Picture, Report
-from hpsearch.report.pictures import PICTURES
+from hpsearch.report.pictures import BY_HAND, PICTURES
 from hpsearch.report.rounds import boxes_table
 from hpsearch.report.rungs import epochs_text, rungs_table
-from hpsearch.report.table import LUCK, Column, Table, leaderboard, measure_text
+from hpsearch.report.table import (
+    LUCK,
+    Column,
+    Table,
+    leaderboard,
+    measure_text,
+    printable,
+)
 from hpsearch.report.ties import ties_text
 from hpsearch.space import option_text
-from hpsearch.trial import Result, trials_text
+from hpsearch.story import Story
+from hpsearch.trial import Result, sentence, statuses_text, trials_text
 
 MOST_FAILURES = 50
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
@@ -29,18 +39,17 @@ POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inli
 def report_page(report: Report) -> str:
     """Return the HTML page that tells all about a run.
 
+    report: Of a run with a finished trial.
     Raises:
-        UserError: the run has no finished trial, or plotly is not installed.
+        UserError: plotly is not installed.
     """
-    if not report.run.results:
-        raise UserError(
-            f"the run {report.run.name} has no finished trial yet, so there is nothing to report"
-        )
+    if report.story is not None:
+        return _story_page(report, report.story)
     pictures = {name: draw(report) for name, draw in PICTURES.items()}
     drawn = [each for each in pictures.values() if each.panels]
     table = leaderboard([report.run])
     sections = [
-        ("summary", "Summary", _summary(report)),
+        ("summary", "Summary", _summary(report, table)),
         ("leaderboard", "Leaderboard", _leaderboard(table)),
         *(_picture_section(name, each) for name, each in pictures.items()),
         ("diagnosis", "Diagnosis", _diagnosis(report)),
@@ -51,6 +60,27 @@ def report_page(report: Report) -> str:
         ("config", "Config", f"<pre>{escape(report.config)}</pre>"),
     ]
     return _page(report, sections, drawn, table)
+
+
+def _story_page(report: Report, story: Story) -> str:
+    """Return the page of one model that was trained by hand."""
+    pictures = [draw(report) for draw in BY_HAND.values()]
+    facts = [
+        ("state", report.ended),
+        ("judged by", f"{story.metric}, to {story.goal}"),
+        ("began with", ", ".join(f"{n} {option_text(v)}" for n, v in story.params.items()) or "-"),
+        ("seed", str(story.seed)),
+    ]
+    acts = _scrolled(acts_table(story)) if story.acts else "<p>None.</p>"
+    sections = [
+        ("summary", "Summary", _facts(facts)),
+        *(_picture_section(each.name, each) for each in pictures),
+        ("branches", "Branches", _scrolled(branches_table(story))),
+        ("acts", "Acts", acts),
+        ("provenance", "Provenance", _provenance(report.provenance)),
+        ("config", "Config", f"<pre>{escape(report.config)}</pre>"),
+    ]
+    return _page(report, sections, pictures, None)
 
 
 def picture_page(report: Report, picture: Picture) -> str:
@@ -175,16 +205,15 @@ def _rows(table: Table) -> dict[str, Any]:
     }
 
 
-def _summary(report: Report) -> str:
+def _summary(report: Report, table: Table) -> str:
     run = report.run
     facts = [
         ("trials", f"{len(run.results):,}"),
         ("ranked by", f"{run.metric}, to {run.goal}"),
         ("state", report.ended),
     ]
-    if not report.ranked:
-        lost = _counted(report.lost)
-        words = f"No trial has a score: {lost}. What failed, and why, is told below."
+    if report.none_complete:
+        words = sentence(f"{report.none_complete}. What failed, and why, is told below")
         return f'<p class="verdict bad">{escape(words)}</p>{_facts(facts)}'
     best = report.ranked[0]
     score = measure_text(run.metric)(best.score)
@@ -193,9 +222,11 @@ def _summary(report: Report) -> str:
     if verdict is not None:
         facts.append(("diagnosis of the best", f"{verdict.verdict}; remedy: {verdict.remedy}"))
     if report.lost:
-        facts.append(("without a score", _counted(report.lost)))
-    setting = [(name, run.space.axes[name].text(value)) for name, value in best.params.items()]
-    ties = ties_text(leaderboard([run]))
+        facts.append(("without a score", statuses_text(report.lost)))
+    setting = [
+        (name, printable(run.space.axes[name].text(value))) for name, value in best.params.items()
+    ]
+    ties = ties_text(table)
     return (
         _facts(facts)
         + (f"<h3>The best setting</h3>{_facts(setting)}" if setting else "")
@@ -210,10 +241,6 @@ def _facts(pairs: Iterable[tuple[str, str]]) -> str:
     return f"<dl>{items}</dl>"
 
 
-def _counted(results: Iterable[Result]) -> str:
-    return ", ".join(f"{n} {name}" for name, n in Counter(e.status for e in results).most_common())
-
-
 def _leaderboard(table: Table) -> str:
     tied = (
         "<p>Tied: cannot be told apart from the best, by the scores of the repeats (95%).</p>"
@@ -223,7 +250,9 @@ def _leaderboard(table: Table) -> str:
     return (
         '<p class="tells">Click a heading to sort, a row to see its trial in the pictures.</p>'
         f'{tied}<p><label>Show rows with <input id="filter" type="search"></label> '
-        '<span id="count"></span></p><div class="scroll"><table id="board"></table></div>'
+        '<span id="count"></span></p>'
+        '<p class="note" id="sideways" hidden>There are more columns: scroll sideways. \u2192</p>'
+        '<div class="scroll"><table id="board"></table></div>'
         '<p><button id="more" type="button">Show more</button></p>'
     )
 
@@ -274,20 +303,46 @@ def _failures(report: Report) -> str:
         return f"<p>Nothing: each of {trials_text(len(report.run.results))} has a score.</p>"
     groups: dict[tuple[str, str], list[Result]] = {}
     for each in report.lost:
-        groups.setdefault((each.status, each.message or ""), []).append(each)
-    ordered = sorted(groups.items(), key=lambda group: (-len(group[1]), group[1][0].trial))
+        groups.setdefault((each.status, kind_of(each.message or "")), []).append(each)
+    ordered = sorted(groups.values(), key=lambda group: (-len(group), group[0].trial))
     space = report.run.space
     names = ("how", "why", "count", "trials", "setting of the first")
     heads = "".join(f"<th>{name}</th>" for name in names)
     rows = "".join(
-        f'<tr><td>{status}</td><td class="message">{escape(message or "-")}</td>'
+        f'<tr><td>{group[0].status}</td><td class="message">{_why(group)}</td>'
         f'<td class="number">{len(group):,}</td><td>{_listed(group)}</td>'
-        f"<td>{escape(space.text(group[0].params))}</td></tr>"
-        for (status, message), group in ordered[:MOST_FAILURES]
+        f"<td>{escape(printable(space.text(group[0].params)))}</td></tr>"
+        for group in ordered[:MOST_FAILURES]
     )
     more = len(ordered) - MOST_FAILURES
     note = f'<p class="note">and {more} more reasons</p>' if more > 0 else ""
     return f'<div class="scroll"><table><tr>{heads}</tr>{rows}</table></div>{note}'
+
+
+VARYING = re.compile(
+    r"0x[0-9a-f]+"
+    r"|(?<![\w.])(?:[a-z]:)?[\\/][^\s'\",;:()\[\]]+"  # a path
+    r"|\d+(?:[.:,_/-]\d+)*(?:e[+-]?\d+)?",
+    re.IGNORECASE,
+)
+"""What may differ between two failures of one kind: addresses, paths, numbers, times, dates."""
+MARKERS = re.compile(r"^[ ~]*[~^][ ~^]*(?:\n|\Z)", re.MULTILINE)
+"""A line below one of a traceback, with which Python points at a part of it."""
+
+
+def kind_of(message: str) -> str:
+    """Return what a failure's message has in common with others of its kind."""
+    return VARYING.sub("*", MARKERS.sub("", message))
+
+
+def _why(group: Sequence[Result]) -> str:
+    """Return the first message of a kind of failure, and whether the others differ from it."""
+    message = MARKERS.sub("", group[0].message or "") or "-"
+    alike = len({each.message for each in group}) == 1
+    note = (
+        "" if alike else '<div class="note">the others differ in a number, a path or a time</div>'
+    )
+    return f"{escape(message)}{note}"
 
 
 def _listed(results: Sequence[Result], most: int = 8) -> str:

@@ -6,7 +6,8 @@
 
   // What comes from outside reaches Plotly escaped, as it reads a little HTML in its texts.
   const escaped = (text) => String(text)
-    .replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+    .replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;")
+    .replace(/\$/g, "&#36;");  // between two of which Plotly looks for LaTeX
   const cut = (text, letters) => text.length > letters ? text.slice(0, letters - 1) + "\u2026" : text;
   const colour = (role) => getComputedStyle(root).getPropertyValue("--" + role).trim();
   const element = (name, properties = {}, ...children) => {
@@ -105,7 +106,7 @@
 
   function axis(side, log) {
     const made = {
-      title: { text: escaped(side.label), font: { size: 13 } }, range: [side.low, side.high],
+      title: { text: escaped(side.label), font: { size: 13 }, standoff: 12 }, range: [side.low, side.high],
       gridcolor: colour("line"), zeroline: false, ticklabeloverflow: "allow", linecolor: colour("line"), automargin: true,
     };
     if (side.ticks) {
@@ -389,6 +390,13 @@
     filter.addEventListener("input", () => { limit = 25; fill(); });
     more.addEventListener("click", () => { limit += 200; fill(); });
     fill();
+
+    const around = board.parentElement;
+    const cue = () => {
+      document.getElementById("sideways").hidden = around.scrollWidth <= around.clientWidth;
+    };
+    addEventListener("resize", cue);
+    cue();
   }
 
   showTheme();

@@ -9,6 +9,7 @@ from hpsearch.report.pictures.curves import curves
 from hpsearch.report.pictures.errors import errors
 from hpsearch.report.pictures.importance import importances
 from hpsearch.report.pictures.parallel import parallel
+from hpsearch.report.pictures.path import path
 from hpsearch.report.pictures.progress import progress
 from hpsearch.report.pictures.projection import projection
 from hpsearch.report.pictures.scatter import scatter
@@ -23,3 +24,6 @@ PICTURES: dict[str, Callable[[Report], Picture]] = {
     "errors": errors,
 }
 """A page shows them in this order."""
+
+BY_HAND: dict[str, Callable[[Report], Picture]] = {"path": path}
+"""The pictures of one model that was trained by hand."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Literal
 
 from hpsearch.report.picture import (
+    NONE_COMPLETE,
     Axis,
     Line,
     Lines,
@@ -24,6 +26,8 @@ TITLE = "Learning curves"
 MOST_CURVES = 200
 MOST_EPOCHS = 60
 MOST_METRICS = 8
+FEW_EPOCHS = 10
+"""Of so many epochs each has a tick; else there would be halves of one."""
 
 
 def curves(report: Report) -> Picture:
@@ -40,7 +44,9 @@ def curves(report: Report) -> Picture:
             TITLE,
             "",
             (),
-            missing="no trial has a curve: the objective reports a number at its end only",
+            missing="no trial has a curve: the objective reports a number at its end only"
+            if report.ranked
+            else NONE_COMPLETE,
         )
     longest = max(len(values) for each in shown for values in each.curve.values())
     if longest > MOST_EPOCHS:
@@ -63,7 +69,8 @@ def _panel(report: Report, shown: Sequence[Result], name: str) -> Panel | None:
     last, values = 1, []
     longest = max((len(each.curve.get(name, ())) for each in shown), default=0)
     for role, group in by_role(report, shown).items():
-        lines = []
+        lines: list[Line] = []
+        alone: list[tuple[float, float, int]] = []
         for each in group:
             line = _line(each, name)
             if line is None:
@@ -76,8 +83,12 @@ def _panel(report: Report, shown: Sequence[Result], name: str) -> Panel | None:
                 ends["lost"].append((*_end(line), each.trial))
             elif len(each.curve[name]) < longest:
                 ends["stopped"].append((*_end(line), each.trial))
+            else:
+                alone += ((x, y, each.trial) for x, y in _alone(line))
         if lines:
             marks.append(Lines(role, tuple(lines)))
+        if alone:
+            marks.append(_ends(role, alone, "", "dot"))
     if not values:
         return None
     if ends["stopped"]:
@@ -88,7 +99,8 @@ def _panel(report: Report, shown: Sequence[Result], name: str) -> Panel | None:
     best = [mark for mark in marks if mark.role == "best"]
     marks = [*(mark for mark in marks if mark.role != "best"), *best]
     y, note = score_axis(name, values)
-    return Panel(name, Axis("epoch", 0.5, last + 0.5), y, tuple(marks), note)
+    few = tuple((float(i), str(i)) for i in range(1, last + 1)) if last <= FEW_EPOCHS else None
+    return Panel(name, Axis("epoch", 0.5, last + 0.5, few), y, tuple(marks), note)
 
 
 def _line(result: Result, name: str) -> Line | None:
@@ -105,12 +117,25 @@ def _line(result: Result, name: str) -> Line | None:
     )
 
 
+def _alone(line: Line) -> Iterator[tuple[float, float]]:
+    """Yield the points that no line leads to: a curve of one epoch has nothing else."""
+    around = (None, *line.y, None)
+    for i, (x, y) in enumerate(zip(line.x, line.y, strict=True)):
+        if y is not None and around[i] is None and around[i + 2] is None:
+            yield x, y
+
+
 def _end(line: Line) -> tuple[float, float]:
     """Return the last point that is finite."""
     x, y = [(x, y) for x, y in zip(line.x, line.y, strict=True) if y is not None][-1]
     return x, y
 
 
-def _ends(role: str, ends: list[tuple[float, float, int]], label: str, shape: str) -> Points:
+def _ends(
+    role: str,
+    ends: list[tuple[float, float, int]],
+    label: str,
+    shape: Literal["dot", "cross", "end"],
+) -> Points:
     x, y, trials = zip(*ends, strict=True)
-    return Points(role, x, y, trials, label, "cross" if shape == "cross" else "end")
+    return Points(role, x, y, trials, label, shape)

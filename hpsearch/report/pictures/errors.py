@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hpsearch.diagnosis import NOTABLE_GAP
 from hpsearch.report.picture import (
+    NONE_COMPLETE,
     Line,
     Lines,
     Marks,
@@ -34,7 +35,9 @@ def errors(report: Report) -> Picture:
             TITLE,
             "",
             (),
-            missing="the objective does not report train_error and dev_error",
+            missing="the objective does not report train_error and dev_error"
+            if report.ranked
+            else NONE_COMPLETE,
         )
     x, _ = score_axis("train_error", [train for train, _ in known.values()])
     y, _ = score_axis("dev_error", [dev for _, dev in known.values()])

@@ -21,15 +21,18 @@ def importances(report: Report) -> Picture:
     lowest = min(0.0, *(value - error for value, error in zip(values, errors, strict=True)))
     highest = max(0.0, *(value + error for value, error in zip(values, errors, strict=True)))
     weak = known.explained < WEAK
+    share = f"{known.explained:.0%}" if known.explained > 0 else "nothing"
     trust = (
-        f"A random forest, asked about trials it has not seen, explains {known.explained:.0%} of "
-        f"how the {known.trials} trials rank"
+        f"A random forest, asked about trials it has not seen, explains {share} of how the "
+        f"{known.trials} trials rank"
     )
     return Picture(
         "importance",
         TITLE,
-        "How much worse a trial's rank is predicted once a parameter's values are shuffled; about "
-        "0 for one that does not matter. The whisker is ± one standard error.",
+        "Permutation importance: how much worse a random forest predicts the rank of a trial once "
+        "the values of a parameter are shuffled. It is about 0, by chance even less, for one that "
+        "does not matter; the whisker is ± one standard error. report --importance measures "
+        "something else: each parameter's share of how the score changes, by a Gaussian process.",
         (
             Panel(
                 "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hpsearch.report.picture import (
     ABSENT,
+    NONE_COMPLETE,
     Axis,
     Line,
     Lines,
@@ -28,7 +29,7 @@ def parallel(report: Report) -> Picture:
         return Picture("parallel", TITLE, "", (), missing="no parameter varies")
     scored, _, notes = report.thinned(MOST_LINES)
     if not scored:
-        return Picture("parallel", TITLE, "", (), missing="no trial has a score")
+        return Picture("parallel", TITLE, "", (), missing=NONE_COMPLETE)
     if len(report.parameters) > len(names):
         notes = (*notes, f"The {len(names)} most important parameters of {len(report.parameters)}.")
     names.reverse()

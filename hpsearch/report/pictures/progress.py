@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from hpsearch.report.picture import (
+    NONE_COMPLETE,
     Axis,
     Line,
     Lines,
@@ -27,7 +28,7 @@ def progress(report: Report) -> Picture:
     """Draw the best score so far after each trial, and after each hour or second."""
     compared = comparable(report.ranked)
     if not compared:
-        return Picture("progress", TITLE, "", (), missing="no trial has a score")
+        return Picture("progress", TITLE, "", (), missing=NONE_COMPLETE)
     run = report.run
     scored, _, notes = report.drawn
     drawn = [each for each in scored if each.score is not None]

@@ -94,12 +94,9 @@ def _grid_places(report: Report, name: str, side: int) -> tuple[float, ...]:
 
 def _tried(report: Report, x: str, y: str, side: int) -> str:
     """Say how many values were tried, and how many a grid would have tried."""
-    results = report.run.results
-    x_tried, y_tried = (
-        len({repr(each.params[name]) for each in results if name in each.params}) for name in (x, y)
-    )
     count = len(report.run.space.axes)
     return (
-        f"The {len(results):,} trials tried {x_tried:,} values of {x} and {y_tried:,} of {y}; a "
+        f"The {len(report.run.results):,} trials tried {report.tried[x]:,} values of {x} and "
+        f"{report.tried[y]:,} of {y}; a "
         f"grid of as many over the {count} parameters tries at most {side} of each."
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from hpsearch.report.picture import (
     ABSENT,
+    NONE_COMPLETE,
     Axis,
     Boxes,
     Marks,
@@ -31,7 +32,7 @@ def scatter(report: Report) -> Picture:
         return Picture("scatter", TITLE, "", (), missing="no parameter varies")
     scored, lost, notes = report.drawn
     if not scored:
-        return Picture("scatter", TITLE, "", (), missing="no trial has a score")
+        return Picture("scatter", TITLE, "", (), missing=NONE_COMPLETE)
     y, note = score_axis(
         report.run.metric, [each.score for each in scored if each.score is not None]
     )
