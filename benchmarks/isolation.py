@@ -75,7 +75,7 @@ def record(folder: RunFolder, results: Any) -> None:
 
 def ours(config: Config, trials: list[Trial], folder: RunFolder) -> None:
     keeper = supervisor(config)
-    record(folder, run_trials(((trial, 1, 1) for trial in trials), keeper, JOBS))
+    record(folder, run_trials(iter([(trial, 1, 1) for trial in trials]), keeper, JOBS))
     keeper.close()
 
 

@@ -35,11 +35,12 @@ LONGEST_MESSAGE = 20_000
 def main() -> None:
     """Serve until the supervisor closes the pipe."""
     requests = os.fdopen(os.dup(0), "rb", buffering=0)
-    answers = os.dup(1)
+    answers, log = os.dup(1), os.dup(2)
     _leave_the_pipes()
-    inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
+    inbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(requests, inbox), daemon=True).start()
-    start = inbox.get()
+    start = json.loads(inbox.get())
+    mark = bytes.fromhex(start["mark"])
     from hpsearch.errors import UserError
 
     try:
@@ -54,9 +55,16 @@ def main() -> None:
     except BaseException as error:
         _send(answers, {"started": False, "mistake": False, "message": _describe(error)})
         return
+    os.write(log, mark)
     _send(answers, {"started": True, "resumes": resumes})
     while True:
-        _send(answers, _repeated(objective, inbox.get(), start["metric"]))
+        message = json.loads(inbox.get())
+        left = message["seconds_left"]
+        deadline = None if left is None else time.monotonic() + left
+        for request in message["trials"]:
+            answer = _repeated(objective, {**request, "deadline": deadline}, start["metric"])
+            os.write(log, mark)  # what was printed before it is this trial's
+            _send(answers, answer)
 
 
 def _leave_the_pipes() -> None:
@@ -70,12 +78,12 @@ def _leave_the_pipes() -> None:
         file.write("500")  # short of memory, the kernel should end a trial, not the search
 
 
-def _listen(requests: BinaryIO, inbox: queue.SimpleQueue[Message]) -> None:
+def _listen(requests: BinaryIO, inbox: queue.SimpleQueue[bytes]) -> None:
     """Pass requests on; end this process and all it started when the supervisor is gone."""
     try:
         buffered = os.fdopen(requests.fileno(), "rb", closefd=False)
         for line in buffered:
-            inbox.put(json.loads(line))
+            inbox.put(line)
     finally:
         os.killpg(0, signal.SIGKILL)
 
@@ -90,8 +98,7 @@ def _repeated(objective: Objective, request: Message, metric: str) -> Message:
     """Run a trial from each of its seeds; the first repeat that is not complete is the last."""
     from hpsearch.repeats import merged
 
-    seeds, left = request["seeds"], request["seconds_left"]
-    request["deadline"] = None if left is None else time.monotonic() + left
+    seeds = request["seeds"]
     if len(seeds) == 1:
         return _sheltered(objective, {**request, "seed": seeds[0]}, metric)
     answers = []
@@ -111,7 +118,7 @@ def _sheltered(objective: Objective, request: Message, metric: str) -> Message:
     """Run a trial, or a repeat, so that the next one in this process finds everything as it did."""
     from hpsearch.objectives import Context
 
-    process, folder, environment = os.getpid(), os.getcwd(), dict(os.environ)
+    process, found = os.getpid(), _Surroundings()
     context = Context(
         number=request["number"],
         seed=request["seed"],
@@ -130,12 +137,26 @@ def _sheltered(objective: Objective, request: Message, metric: str) -> Message:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()
-    with contextlib.suppress(OSError):
-        os.chdir(folder)
-    if dict(os.environ) != environment:
-        os.environ.clear()
-        os.environ.update(environment)
+    found.restore()
     return answer
+
+
+class _Surroundings:
+    """The working folder and the environment of this process, as they were."""
+
+    _DATA = getattr(os.environ, "_data", os.environ)  # what os.environ decodes, name by name
+
+    def __init__(self) -> None:
+        self._folder, self._environment = os.getcwd(), dict(self._DATA)
+
+    def restore(self) -> None:
+        """Make them so again."""
+        with contextlib.suppress(OSError):
+            os.chdir(self._folder)
+        if self._environment != self._DATA:
+            os.environ.clear()
+            for name, value in self._environment.items():
+                os.environ[os.fsdecode(name)] = os.fsdecode(value)
 
 
 def _seed_global_generators(seed: int) -> None:

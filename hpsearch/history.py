@@ -29,6 +29,9 @@ class History:
         seed: int = 0,
         trials: int | None = None,
         earlier: Sequence[Result] = (),
+        *,
+        keeps: bool = True,
+        asks_tried: bool = True,
     ) -> None:
         """Begin an empty history.
 
@@ -37,10 +40,14 @@ class History:
         trials: The number of trials at which the search ends, None where that is open. A strategy
             that reads it has to name it in its `identity`.
         earlier: Trials of another run, with negative numbers and points of this space.
+        keeps: Whether anything is ever asked of a finished trial but that it has finished.
+        asks_tried: Whether `tried` is ever asked.
         """
+        self._keeps, self._asks_tried = keeps, asks_tried
         self.earlier = list(earlier)
         self.goal, self.seed, self.trials = goal, seed, trials
         self._results: dict[int, Result] = {}  # by their order
+        self._finished: set[int] = set()  # where results are not kept; those after _known
         self._named: dict[int, Trial] = {}
         self._begun = [0]  # how many trials the steps before each step began
         self._first: dict[str, int] = {}  # a setting -> the lowest trial that has it
@@ -53,15 +60,20 @@ class History:
 
     def add(self, result: Result) -> None:
         """Take the result of a trial, or of a step of one."""
-        self._results[result.order] = result
         if result.order not in self._named:  # of an earlier command
             self.name(trial_of(result))
+        if self._keeps:
+            self._results[result.order] = result
+        else:
+            self._finished.add(result.order)
+            del self._named[result.order]
 
     def name(self, trial: Trial) -> None:
         """Take a trial that is going to run, or to go on."""
         self._named[trial.order] = trial
-        key = repr(trial.params)
-        self._first[key] = min(trial.number, self._first.get(key, trial.number))
+        if self._asks_tried:
+            key = repr(trial.params)
+            self._first[key] = min(trial.number, self._first.get(key, trial.number))
 
     def named(self, order: int) -> Trial:
         """Return what was dealt out at a place of the order, finished or not."""
@@ -83,7 +95,10 @@ class History:
 
         Where trials go on in steps, all counts here are of steps.
         """
-        while self._known < count and self._known in self._results:
+        while self._known < count and (
+            self._known in self._results or self._known in self._finished
+        ):
+            self._finished.discard(self._known)
             self._known += 1
         return self._known >= count
 

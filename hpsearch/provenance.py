@@ -76,7 +76,7 @@ def versions() -> dict[str, str | None]:
     return {
         "hpsearch": __version__,
         "python": platform.python_version(),
-        **{name: _version(name) for name in ("numpy", "joblib", "pydantic")},
+        **{name: _version(name) for name in ("numpy", "scipy", "pydantic")},
     }
 
 

@@ -1,13 +1,20 @@
-"""Runs trials in parallel through joblib: trials in, results out, in the order they finish.
+"""Runs trials in parallel: trials in, results out, in the order they finish.
 
-joblib's threads hold the supervisors, which only wait; every trial runs in a supervisor's child
-process. So no code of a trial runs in this process, nothing is pickled, and a trial that takes its
-process down takes nothing else with it.
+Threads hold the supervisors, which only wait; every trial runs in a supervisor's child process. So
+no code of a trial runs in this process, nothing is pickled, and a trial that takes its process down
+takes nothing else with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import contextlib
+import math
+import os
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,28 +24,167 @@ if TYPE_CHECKING:
 Work = tuple["Trial", int | None, int]
 """A trial, the epochs it may take, and which attempt at it this is, from 1."""
 
+SHORT = 1e-3
+"""Seconds of a trial below which several are given to a child at once."""
+BATCH = 0.05
+"""Seconds of work that are given to a child at once, at most."""
+MOST = 100
+"""Trials that are given to a child at once, at most."""
+AHEAD = 0.1
+"""Seconds of a trial below which the next one is dealt out while it still runs."""
+QUOTAS = (
+    ("/sys/fs/cgroup/cpu.max",),
+    ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us"),
+)
+"""Files that say how much of how much time a container may calculate, in both versions."""
+WEIGHT = 0.2
+"""Weight of the latest trial in the average of the seconds that trials take."""
+
 
 def core_count() -> int:
-    """Return the cores this process may use: what `jobs: -1` means."""
-    import joblib
+    """Return the cores this process may use: what `jobs: -1` means.
 
-    return int(joblib.cpu_count())
+    A container may have a share of more cores' time, which is rounded up to whole cores.
+    """
+    has_affinity = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    for place in QUOTAS:
+        with contextlib.suppress(OSError, ValueError):
+            quota, period = " ".join(Path(each).read_text() for each in place).split()
+            if int(quota) > 0:
+                cores = min(cores, math.ceil(int(quota) / int(period)))
+    return cores
 
 
-def run_trials(work: Iterable[Work], supervisor: Supervisor, jobs: int) -> Iterator[Result | None]:
+def run_trials(
+    work: Iterator[Work | None], supervisor: Supervisor, jobs: int
+) -> Iterator[Result | None]:
     """Run trials, `jobs` at once; yield each result as it comes, None for one that was halted.
 
-    `work` is read lazily, from another thread, a few trials ahead; it must not wait or raise.
-    """
-    from joblib import Parallel, delayed
+    work: Read lazily, in the thread that asks for results. None says that nothing more can be
+        known before another result comes in; where nothing runs any more, that is the end.
 
-    parallel = Parallel(
-        n_jobs=jobs,
-        backend="threading",
-        return_as="generator_unordered",
-        batch_size=1,
-        pre_dispatch="n_jobs",  # a trial that is handed out starts at once, or a limit comes late
-    )
-    run = delayed(supervisor.run)
-    results: Iterator[Result | None] = parallel(run(*each) for each in work)
-    return results
+    Raises:
+        MachineError: no child can be started, or a log cannot be kept.
+    """
+    pool = _Pool(supervisor, jobs)
+    pace = _Pace()
+    try:
+        while True:
+            room = jobs * pace.depth - pool.busy
+            for batch in _shared(_next_ones(work, room * pace.size), room):
+                pool.give(batch)
+            if not pool.busy:
+                return
+            for result in pool.take():
+                if result is not None:
+                    pace.add(result)
+                yield result
+    finally:
+        pool.close()
+
+
+def _next_ones(work: Iterator[Work | None], most: int) -> list[Work]:
+    """Return what can be dealt out now, at most so many."""
+    found: list[Work] = []
+    for each in islice(work, max(0, most)):
+        if each is None:
+            break
+        found.append(each)
+    return found
+
+
+def _shared(work: Sequence[Work], parts: int) -> Iterator[Sequence[Work]]:
+    """Share out work evenly: where a strategy names few trials, no worker gets all of them."""
+    for part in range(parts):
+        if each := work[part::parts]:
+            yield each
+
+
+class _Pace:
+    """How long trials take, and so how many are dealt out ahead."""
+
+    def __init__(self) -> None:
+        self._seconds: float | None = None
+
+    def add(self, result: Result) -> None:
+        """Take one more result; after a failure nothing is dealt out ahead, as more may follow."""
+        if result.score is None:
+            self._seconds = None
+        elif self._seconds is None:
+            self._seconds = result.seconds
+        else:
+            self._seconds += WEIGHT * (result.seconds - self._seconds)
+
+    @property
+    def size(self) -> int:
+        """How many trials a child is given at once."""
+        if self._seconds is None or self._seconds >= SHORT:
+            return 1
+        return max(1, min(MOST, int(BATCH / max(self._seconds, BATCH / MOST))))
+
+    @property
+    def depth(self) -> int:
+        """How often each worker is given work, of which it does one after the other.
+
+        A trial that takes long starts as soon as it is dealt out, or a limit would come late.
+        """
+        return 2 if self._seconds is not None and self._seconds < AHEAD else 1
+
+
+class _Pool:
+    """Threads that hold the supervisors."""
+
+    def __init__(self, supervisor: Supervisor, jobs: int) -> None:
+        self._supervisor, self._jobs = supervisor, jobs
+        self._threads: list[threading.Thread] = []
+        self._inbox: queue.SimpleQueue[Sequence[Work] | None] = queue.SimpleQueue()
+        self._outbox: queue.SimpleQueue[Result | BaseException | _Ended | None]
+        self._outbox = queue.SimpleQueue()
+        self.busy = 0
+        """Batches that were given and have not ended."""
+
+    def give(self, batch: Sequence[Work]) -> None:
+        """Have a batch of trials run, one after another."""
+        self.busy += 1
+        self._inbox.put(batch)
+        if len(self._threads) < min(self._jobs, self.busy):
+            thread = threading.Thread(target=self._serve, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def take(self) -> Iterator[Result | None]:
+        """Wait for something to come in; yield the results that are there."""
+        item = self._outbox.get()
+        while True:
+            if isinstance(item, BaseException):
+                raise item
+            if isinstance(item, _Ended):
+                self.busy -= 1
+            else:
+                yield item
+            try:
+                item = self._outbox.get_nowait()
+            except queue.Empty:
+                return
+
+    def _serve(self) -> None:
+        while (batch := self._inbox.get()) is not None:
+            try:
+                for result in self._supervisor.run_all(batch):
+                    self._outbox.put(result)
+            except BaseException as error:
+                self._outbox.put(error)
+            self._outbox.put(_ENDED)
+
+    def close(self) -> None:
+        """Let the threads end after what they were given."""
+        for _ in self._threads:
+            self._inbox.put(None)
+
+
+class _Ended:
+    """Says that a batch has come to its end."""
+
+
+_ENDED = _Ended()

@@ -4,8 +4,9 @@ the tables that are made from its record.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from hpsearch.report import (
     Run,
     beliefs,
     boxes_table,
+    csv_lines,
     csv_text,
     epochs_text,
     expected_table,
@@ -27,6 +29,7 @@ from hpsearch.report import (
     leaderboard,
     rungs_table,
     ties_text,
+    trials_columns,
     trials_table,
 )
 from hpsearch.report.byhand import where_text
@@ -35,7 +38,7 @@ from hpsearch.report.table import measure_text
 from hpsearch.space import Space
 from hpsearch.store import BEST, CONFIG, LEADERBOARD, PROVENANCE, TABLE, RunFolder
 from hpsearch.story import Story
-from hpsearch.strategies import Halving
+from hpsearch.strategies import SEES_NOTHING, Halving
 from hpsearch.trial import (
     Result,
     joined,
@@ -123,6 +126,69 @@ def counted(config: Config, results: Sequence[Result]) -> list[Result]:
     return [result for result in results if result.order < ending.counted]
 
 
+@dataclass(frozen=True)
+class Leading:
+    """The best of a run, and what is to be said of all of its trials."""
+
+    run: Run
+    """Its leaderboard has the same columns and the same first rows as that of all trials."""
+    trials: int
+    is_whole: bool
+    """Whether all trials are there that the budget allows, and no others count."""
+    lines: int
+    """How many lines of the record count: more than trials, where these have several steps."""
+    early: int
+    """How many trials budget.time ended early."""
+    ended: str
+    """As `how_it_ended` says."""
+
+
+def leading(config: Config, folder: RunFolder, top: int | None) -> Leading:
+    """Return what the first rows of a run's leaderboard are made of, and how many trials it has.
+
+    top: How many rows are wanted; None for all.
+
+    Raises:
+        UserError: the record was written by a newer hpsearch.
+        MachineError: the record is damaged, where it was read.
+    """
+    found = None if top is None else _by_index(config, folder, top)
+    if found is not None:
+        return found
+    return _of_all(config, folder, counted(config, folder.results(curves=False)))
+
+
+def _of_all(config: Config, folder: RunFolder, results: Sequence[Result]) -> Leading:
+    """Return what leads a run, from all that counts of its record."""
+    trials = joined(results)
+    early = sum(result.ended_early is not None for result in trials)
+    ended = how_it_ended(config, folder, trials)
+    return Leading(run_of(config, trials), len(trials), False, len(results), early, ended)
+
+
+def _by_index(config: Config, folder: RunFolder, top: int) -> Leading | None:
+    """Find the best trials of a large record without reading all of it; None if that is needed.
+
+    It is where trials have several lines or scores, where it is to be judged at which trial
+    patience or failures ended the search, and where a parameter may not vary after all.
+    """
+    budget = config.budget
+    if config.in_steps or budget.patience is not None:
+        return None
+    sign = 1 if config.goal == "minimize" else -1
+    found = folder.look(limit=config.limit, sign=sign, top=max(top, 2))
+    if found is None or found.lost >= budget.failures:
+        return None
+    results = list(folder.lines(found.lines))
+    for name in config.space.axes:
+        if len({repr(result.params.get(name)) for result in results}) == 1:
+            return None
+    reason = _end(config, folder, "trials" if found.is_whole else None, found.trials)
+    ended = _ending_text(config, reason, found.trials, found.early)
+    trials, run = found.trials, run_of(config, results)
+    return Leading(run, trials, found.is_whole, trials, found.early, ended)
+
+
 def rungs_of(config: Config) -> tuple[int, ...]:
     """Return the epochs of each rung of a halving; none for another method."""
     return config.strategy.rungs() if isinstance(config.strategy, Halving) else ()
@@ -179,11 +245,15 @@ def how_it_ended(config: Config, folder: RunFolder, results: Sequence[Result]) -
 
     results: The trials that count, or all of the record.
     """
-    text = _ends(config).get(end_of(config, folder, results) or "")
-    if text is None:
-        of = "" if config.limit is None else f"{len(results)} of "
-        text = f"not finished: {of}{trials_text(config.limit or len(results))} so far"
     early = sum(result.ended_early is not None for result in results)
+    return _ending_text(config, end_of(config, folder, results), len(results), early)
+
+
+def _ending_text(config: Config, reason: str | None, trials: int, early: int) -> str:
+    text = _ends(config).get(reason or "")
+    if text is None:
+        of = "" if config.limit is None else f"{trials} of "
+        text = f"not finished: {of}{trials_text(config.limit or trials)} so far"
     return f"{text}, with {trials_text(early)} cut short by time" if early else text
 
 
@@ -195,12 +265,22 @@ def end_of(config: Config, folder: RunFolder, results: Sequence[Result]) -> str 
     ending = ending_of(config)
     for result in sorted(results, key=lambda result: result.order):
         ending.add(result)
+    trials = len({result.trial for result in results}) if config.in_steps else len(results)
+    return _end(config, folder, ending.reason, trials)
+
+
+def _end(config: Config, folder: RunFolder, by_record: str | None, trials: int) -> str | None:
+    """Return which limit ended a run, as `end_of`.
+
+    by_record: Which did so by the record alone; None where it does not tell.
+    trials: How many there are.
+    """
     sessions = folder.provenance().get("sessions") or [{}]
     reason: str | None = sessions[-1].get("ended")
     if not config.in_steps:
         from_record = ("trials", "patience", "failures")
-        reason = ending.reason or (None if reason in from_record else reason)
-    elif reason == "trials" and len({result.trial for result in results}) < (config.limit or 0):
+        reason = by_record or (None if reason in from_record else reason)
+    elif reason == "trials" and trials < (config.limit or 0):
         reason = None  # the budget was raised since
     unlimited = {"time": config.budget.time is None, "epochs": config.budget.epochs is None}
     return None if reason not in _ends(config) or unlimited.get(reason or "") else reason
@@ -423,35 +503,52 @@ def changed_since_parent(config: Config, folder: RunFolder) -> list[str]:
     return [name for name, content in now.items() if before.get(name, content) != content]
 
 
-def write_tables(config: Config, folder: RunFolder, results: list[Result]) -> None:
-    """Write every file of the run folder that is made from the record.
-
-    results: All that counts of the record.
-    """
-    constants, trials = dict(config.constants), joined(results)
-    table = csv_text(trials_table(config.space, constants, trials))
-    folder.write(TABLE, table + "\n")
-    refresh_leaderboard(config, folder, results)
-    best = ranked(trials, config.goal)[:1]
+def write_tables(config: Config, folder: RunFolder) -> Leading:
+    """Write every file of the run folder that is made from the record; return what leads it."""
+    found = None
+    constants = dict(config.constants)
+    if isinstance(config.strategy, SEES_NOTHING):  # the boxes of others are made of all trials
+        found = _by_index(config, folder, LISTED)
+    if found is None:
+        results = counted(config, folder.results(curves=False))
+        found = _of_all(config, folder, results)
+        table = csv_text(trials_table(config.space, constants, found.run.results))
+        folder.write(TABLE, table + "\n")
+        _write_leaderboard(config, folder, results, found)
+    else:
+        kinds = sorted(found.run.results, key=lambda result: result.trial)
+        names, row = trials_columns(config.space, constants, kinds)
+        rows = map(row, folder.in_order(config.limit if found.is_whole else None))
+        folder.write(TABLE, csv_lines(itertools.chain([names], rows)))
+        _write_leaderboard(config, folder, found.run.results, found)
+    best = ranked(found.run.results, config.goal)[:1]
     if not best or best[0].score is None:
         folder.remove(BEST)
     else:
-        text = best_yaml(config, best[0], folder.path, len(trials))
-        folder.write(BEST, text)
+        folder.write(BEST, best_yaml(config, best[0], folder.path, found.trials))
+    return found
 
 
-def refresh_leaderboard(
-    config: Config, folder: RunFolder, results: list[Result] | None = None
+LISTED = 1000
+"""How many rows leaderboard.md has where the record is large."""
+
+
+def refresh_leaderboard(config: Config, folder: RunFolder) -> None:
+    """Write leaderboard.md anew."""
+    found = None
+    if isinstance(config.strategy, SEES_NOTHING):
+        found = _by_index(config, folder, LISTED)
+    if found is not None:
+        _write_leaderboard(config, folder, found.run.results, found)
+        return
+    results = counted(config, folder.results(curves=False))
+    _write_leaderboard(config, folder, results, _of_all(config, folder, results))
+
+
+def _write_leaderboard(
+    config: Config, folder: RunFolder, results: Sequence[Result], found: Leading
 ) -> None:
-    """Write leaderboard.md anew.
-
-    results: All that counts of the record; None to read it.
-    """
-    if results is None:
-        results = counted(config, folder.results(curves=False))
-    ended = how_it_ended(config, folder, joined(results))
-    page = leaderboard_page(config, results, ended, test_text(folder))
-    folder.write(LEADERBOARD, page)
+    folder.write(LEADERBOARD, leaderboard_page(config, results, found, test_text(folder)))
 
 
 def test_text(folder: RunFolder) -> str | None:
@@ -475,14 +572,17 @@ def test_text(folder: RunFolder) -> str | None:
 
 
 def leaderboard_page(
-    config: Config, results: list[Result], ended: str, tested: str | None = None
+    config: Config, results: Sequence[Result], found: Leading, tested: str | None = None
 ) -> str:
-    """Write leaderboard.md; `ended` is what `how_it_ended` says, `tested` what `test_text` does.
+    """Write leaderboard.md; `tested` is what `test_text` says.
 
-    results: All that counts of the record.
+    results: All that counts of the record, or where that is large the results of `found`.
     """
-    trials = joined(results)
-    table = leaderboard([run_of(config, trials)])
+    trials = found.run.results
+    table = leaderboard([found.run])
+    more = found.trials - LISTED if len(trials) < found.trials else 0
+    if more > 0:
+        table = replace(table, rows=table.rows[:LISTED])
     ties = ties_text(table)
     boxes = boxes_table(config.space, trials)
     levels = rungs_of(config)
@@ -490,11 +590,12 @@ def leaderboard_page(
     lines = [
         f"# Leaderboard of {config.name}",
         "",
-        f"{len(trials)} trials, seed {config.seed}, ranked by {config.metric_name} "
-        f"({config.goal}{repeats_text(config)}); {ended}.",
+        f"{found.trials} trials, seed {config.seed}, ranked by {config.metric_name} "
+        f"({config.goal}{repeats_text(config)}); {found.ended}.",
         "",
         FORMATS["markdown"](table),
         "",
+        *((f"And {more} more, which are in {TABLE}.", "") if more > 0 else ()),
         *((ties, "") if ties else ()),
         *(("## Rounds", "", FORMATS["markdown"](boxes), "") if boxes else ()),
         *(("## Rungs", "", FORMATS["markdown"](rungs), "") if rungs else ()),
@@ -506,7 +607,7 @@ def leaderboard_page(
     return "\n".join(lines) + "\n"
 
 
-def _importance(config: Config, results: list[Result]) -> Iterator[str]:
+def _importance(config: Config, results: Sequence[Result]) -> Iterator[str]:
     """Yield the lines on what the model believes, where the search went by a model."""
     by_model = config.method == "bayes" or getattr(config.strategy, "propose", None) == "bayes"
     found = beliefs(config.space, comparable(results), config.goal) if by_model else []

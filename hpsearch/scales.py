@@ -250,8 +250,15 @@ class Real:
     def from_unit(self, u: Array) -> npt.NDArray[Any]:
         """Map u in [0, 1], of any shape, to values in [min, max]; 0 and 1 give the ends exactly."""
         low, high = self.scale.min, self.scale.max
-        inside = np.clip(self.scale.at(u), low, high)  # rounding may overshoot an end
+        inside = np.minimum(np.maximum(self.scale.at(u), low), high)  # rounding may overshoot
         return np.where(u <= 0, low, np.where(u >= 1, high, inside))
+
+    def value(self, u: float) -> float:
+        """Map one u as `from_unit` does, several times as fast."""
+        low, high = float(self.scale.min), float(self.scale.max)
+        if 0 < u < 1:
+            return min(max(float(self.scale.at(np.asarray(u))), low), high)
+        return low if u <= 0 else high
 
     def to_unit(self, value: Any) -> float:
         """Map a value in [min, max] to [0, 1]."""
@@ -286,6 +293,10 @@ class Integer:
         places = cells.at(u)
         whole = np.ceil(places) if below else np.floor(places)
         return np.clip(whole, self.scale.min, self.scale.max).astype(np.int64)
+
+    def value(self, u: float) -> int:
+        """Map one u as `from_unit` does."""
+        return int(self.from_unit(np.asarray(u)))
 
     def to_unit(self, value: Any) -> float:
         """Map a whole number to the middle of its share of [0, 1]."""

@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +24,9 @@ from hpsearch.errors import UserError
 from hpsearch.history import History
 from hpsearch.objectives import ObjectiveError
 from hpsearch.provenance import session
+from hpsearch.recorder import Recorder
 from hpsearch.runs import (
+    Leading,
     changed_sources,
     check_record,
     counted,
@@ -33,11 +34,12 @@ from hpsearch.runs import (
     open_folder,
     write_tables,
 )
+from hpsearch.scales import Real
 from hpsearch.seeds import stream
 from hpsearch.store import RunFolder
-from hpsearch.strategies import Halving, Own, StrategyError
+from hpsearch.strategies import SEES_NOTHING, Halving, Own, StrategyError
 from hpsearch.supervisor import Halt, Supervisor
-from hpsearch.trial import Result, Trial, joined
+from hpsearch.trial import Result, Trial
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -51,8 +53,8 @@ Begin = Callable[
 class Outcome:
     """How a search, or this command's part of it, ended."""
 
-    results: list[Result]
-    """The trials that count, by number."""
+    found: Leading
+    """The trials that count; where they are very many, the best of them."""
     new: int
     """How many of them this command ran."""
     reason: str
@@ -65,10 +67,24 @@ class Outcome:
     failures: Sequence[Result] = ()
     """The failed trials in a row, where they ended the search."""
 
+    @property
+    def results(self) -> Sequence[Result]:
+        """The trials that count, by number; where they are very many, the best and some others."""
+        return self.found.run.results
+
 
 def history_of(config: Config, results: Sequence[Result] = ()) -> History:
     """Return what the strategy of a config may see, with the trials that are there already."""
-    history = History(config.goal, config.seed, config.limit, config.earlier)
+    sees_nothing = isinstance(config.strategy, SEES_NOTHING)
+    endless = any(isinstance(axis, Real) for axis in config.space.axes.values())
+    history = History(
+        config.goal,
+        config.seed,
+        config.limit,
+        config.earlier,
+        keeps=not sees_nothing,
+        asks_tried=not (sees_nothing and endless),
+    )
     for result in results:
         history.add(result)
     return history
@@ -241,6 +257,7 @@ def _search(
         this = session(jobs)
         before = sorted(record.results, key=lambda result: result.order)
         check_record(config, folder, before)
+        known = len(counted(config, before))
         loop = _Loop(config, folder, engine, halt, before, jobs, past)
         if loop.ended is None:
             provenance["sessions"].append(this)
@@ -250,16 +267,13 @@ def _search(
             this["seconds"] = round(loop.elapsed, 3)
         reason = "signal" if loop.signal else loop.ended or loop.spent or "space"
         if config.in_steps and reason in ("trials", "space"):  # after which none goes on
-            for trial in {result.trial for result in loop.results}:
+            for trial in loop.trials:
                 folder.drop_states(trial)
         _keep_reason(folder, provenance, reason)
-        kept = counted(config, loop.results)
-        results = joined(kept)
-        write_tables(config, folder, kept)
-    new = len(kept) - len(counted(config, before))
+        found = write_tables(config, folder)
     failures = loop.ending.failed_in_a_row if reason == "failures" else ()
-    beyond = len(loop.results) - len(kept)
-    return Outcome(results, max(new, 0), reason, loop.signal, beyond, failures)
+    beyond = loop.finished - found.lines
+    return Outcome(found, max(found.lines - known, 0), reason, loop.signal, beyond, failures)
 
 
 def _keep_reason(folder: RunFolder, provenance: dict[str, Any], reason: str) -> None:
@@ -288,27 +302,29 @@ class _Loop:
         self.jobs = jobs
         if limit is not None and jobs != EVERY:
             self.jobs = max(1, min(jobs, limit - len(before)))
-        self.results = [replace(result, curve={}) for result in before]
+        self.finished = len(before)
+        """Lines of the record, with those that earlier commands added."""
+        self.trials = {result.trial for result in before} if config.in_steps else set[int]()
         self.ending = ending_of(config)
         for result in before:
             self.ending.add(result)
-        self.history = history_of(config, self.results)
+        self.history = history_of(config, before)
         self.done = {result.order for result in before}
         self.next = 0
         self.spent: str | None = None
         """The limit that lets nothing more be dealt out; what runs still counts."""
-        self.epochs = {result.order: epochs_of(result) for result in before}
-        """Epochs of each trial or step, those of a running one at most."""
+        self.epochs: dict[int, int] = {}
+        """Epochs of each trial or step, those of a running one at most; only if the budget asks."""
+        if config.budget.epochs is not None:
+            self.epochs = {result.order: epochs_of(result) for result in before}
         self.all_epochs = sum(self.epochs.values())
         self.whole = config.strategy.max if isinstance(config.strategy, Halving) else None
-        self.lock = threading.Lock()
         self.waiting: Trial | None = None
         """What is dealt out next, as soon as budget.epochs is known to have room for it."""
-        self.notes: dict[int, dict[str, Any]] = {}
         self.broken: UserError | None = None
         self.again: list[Result] = []
         self.failed_in_a_row = 0
-        """Failures since the last success of this wave, in the order in which trials finished."""
+        """Failures since the last success, in the order in which trials finished."""
         self.halt = halt
         self.signal: int | None = None
         self.started = time.monotonic()
@@ -330,22 +346,29 @@ class _Loop:
         return "time" if late else None
 
     def run(self, watch: Watch) -> None:
-        """Run wave after wave of trials: all that the strategy can name by now."""
+        """Run trials until a limit is reached or nothing is left to try."""
         with _signals(self._stop):
+            recorder = Recorder(
+                self.folder,
+                lambda result: self._announce(result, watch),
+                self.halt.set,
+                each=self.config.run.sync == "each",
+            )
             try:
                 while self.ended is None and self.spent is None and not self.halt.is_set():
-                    before = len(self.results)
+                    before = self.finished
                     self.failed_in_a_row = 0
-                    self._wave(watch, self._ready(), self.jobs)
+                    self._run(recorder, self._ready(), self.jobs)
                     while self.again and self.ended is None and not self.halt.is_set():
                         # Alone: a trial that ran out of memory beside another may fit by itself.
-                        self._wave(watch, self._lost(), 1)
+                        self._run(recorder, self._lost(), 1)
                     if self.broken is not None:
                         raise self.broken
-                    if len(self.results) == before:
+                    if self.finished == before:
                         break
             finally:
                 self.halt.set()
+                recorder.close()
 
     def _stop(self, number: int) -> None:
         if number == self.signal == signal.SIGINT:  # twice: the record is on disk, so just go
@@ -355,7 +378,7 @@ class _Loop:
         self.signal = number if self.signal is None else self.signal
         self.halt.set()
 
-    def _wave(self, watch: Watch, work: Iterator[Work], jobs: int) -> None:
+    def _run(self, recorder: Recorder, work: Iterator[Work | None], jobs: int) -> None:
         stream_of_results = self.engine.run(work, jobs)
         try:
             for result in stream_of_results:
@@ -364,17 +387,15 @@ class _Loop:
                 if result.status == "crashed" and result.attempts <= self.config.trial.retries:
                     self.again.append(result)
                     continue
-                result = replace(result, note=self.notes.get(result.order))
-                self.folder.append(result)
+                recorder.put(result)
                 kept = replace(result, curve={})  # curves are on disk, and large
-                self.results.append(kept)
+                self.finished += 1
+                if self.config.in_steps:
+                    self.trials.add(kept.trial)
                 self._count(kept.order, epochs_of(kept))
-                if self.config.in_steps and (kept.score is None or kept.budget == self.whole):
-                    self.folder.drop_states(kept.trial)
                 self.ending.add(kept)
                 self.history.add(kept)
                 self.failed_in_a_row = self.failed_in_a_row + 1 if is_failure(result) else 0
-                watch(result)
         except BaseException:
             self.halt.set()
             with contextlib.suppress(Exception):
@@ -382,14 +403,20 @@ class _Loop:
                     pass
             raise
 
-    def _lost(self) -> Iterator[Work]:
+    def _announce(self, result: Result, watch: Watch) -> None:
+        """Tell of a result that is on disk."""
+        if self.config.in_steps and (result.score is None or result.budget == self.whole):
+            self.folder.drop_states(result.trial)
+        watch(result)
+
+    def _lost(self) -> Iterator[Work | None]:
         """Yield the trials whose process died, for another attempt with the same seed."""
         lost, self.again = self.again, []
         for result in lost:
             yield self.history.named(result.order), result.budget, result.attempts + 1
 
-    def _ready(self) -> Iterator[Work]:
-        """Yield the trials to run next; joblib reads this from a thread of its own."""
+    def _ready(self) -> Iterator[Work | None]:
+        """Yield the trials to run next; None while only another result can tell which."""
         limit, in_steps = self.config.limit, self.config.in_steps
         while True:
             if self.halt.is_set() or self.ended or self.again:
@@ -398,34 +425,40 @@ class _Loop:
                 return
             horizon = self.ending.horizon
             if horizon is not None and self.next > horizon:
-                return  # whether it is needed shows when the running ones have finished
+                yield None  # whether it is needed shows when the running ones have finished
+                continue
             if self.failed_in_a_row >= self.config.budget.failures:
-                return  # a broken objective fails fast, while the first trial may still start
+                yield None  # a broken objective fails fast, while the first trial may still run
+                continue
             order = self.next
             if order in self.done:
+                self.done.discard(order)
                 self.next += 1
                 continue
-            known = self.history.known(order)  # asked first: a result may come in at any moment
+            known = self.history.known(order)
             if (trial := self.waiting) is None:
                 try:
                     trial = suggest(self.config, self.history, order)
                 except UserError as error:
-                    self.broken = error  # `run` raises it: joblib's thread has nobody to tell
+                    self.broken = error  # `run` raises it when the running trials have finished
                     return
             if trial is None:
                 if known and in_steps and limit is not None and self.history.begun(order) >= limit:
                     self.spent = "trials"
-                return
+                    return
+                yield None
+                continue
             epochs = trial.until
             if epochs is None:
                 epochs = self.config.objective.epochs(self.config.space.given(trial.params))
             self.waiting = None if self._affords(order, trial, epochs) else trial
             if self.waiting is not None:
-                self.spent = "epochs" if known else None
-                return
+                if known:
+                    self.spent = "epochs"
+                    return
+                yield None
+                continue
             self.next += 1
-            if trial.note is not None:
-                self.notes[order] = trial.note
             yield trial, epochs, 1
 
     def _affords(self, order: int, trial: Trial, epochs: int | None) -> bool:
@@ -438,19 +471,19 @@ class _Loop:
         if most is None or epochs is None:
             return True
         wanted = self.engine.planned(trial, epochs)
-        with self.lock:
-            later = 0
-            if self.all_epochs + wanted > most:  # seldom: else there is no need to look closer
-                later = sum(each for place, each in self.epochs.items() if place > order)
-            fits = self.all_epochs - later + wanted <= most
+        later = 0
+        if self.all_epochs + wanted > most:  # seldom: else there is no need to look closer
+            later = sum(each for place, each in self.epochs.items() if place > order)
+        fits = self.all_epochs - later + wanted <= most
         if fits:
             self._count(order, wanted)
         return fits
 
     def _count(self, order: int, epochs: int) -> None:
-        with self.lock:
-            self.all_epochs += epochs - self.epochs.get(order, 0)
-            self.epochs[order] = epochs
+        if self.config.budget.epochs is None:
+            return
+        self.all_epochs += epochs - self.epochs.get(order, 0)
+        self.epochs[order] = epochs
 
 
 def epochs_of(result: Result) -> int:

@@ -33,6 +33,9 @@ class Axis(Protocol):
     def from_unit(self, u: Array) -> npt.NDArray[Any]:
         """Map u in [0, 1], of any shape, to values."""
 
+    def value(self, u: float) -> Any:
+        """Map one u as `from_unit` does, to a plain Python value."""
+
     def to_unit(self, value: Any) -> float:
         """Map a value to a coordinate that `from_unit` maps back to it."""
 
@@ -86,6 +89,10 @@ class Choice:
         index = self._index(u)
         drawn: npt.NDArray[Any] = self._array[np.atleast_1d(index)].reshape(np.shape(index))
         return drawn
+
+    def value(self, u: float) -> Any:
+        """Map one u as `from_unit` does."""
+        return self.from_unit(np.asarray(u)).item()
 
     def _index(self, u: Array) -> npt.NDArray[np.intp]:
         return np.minimum(self._edges.searchsorted(u, side="right"), self._last)
@@ -255,7 +262,7 @@ class Space:
     def params(self, point: Sequence[float]) -> Params:
         """Map a point of the unit cube to a setting, as plain Python values."""
         pairs = zip(self.axes.items(), point, strict=True)
-        values = {name: axis.from_unit(np.asarray(u)).item() for (name, axis), u in pairs}
+        values = {name: axis.value(u) for (name, axis), u in pairs}
         return self._present(values)
 
     def settings_at(self, points: Array) -> Iterator[Params]:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import itertools
 import json
 import os
 import re
 import shlex
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hpsearch import index
 from hpsearch.errors import MachineError, UserError, nearest
 from hpsearch.fields import RUN_NAME
 from hpsearch.trial import Result, frozen
@@ -51,16 +53,23 @@ TESTS = "test.jsonl"
 ACTS = "acts.jsonl"
 SNAPSHOTS = "snapshots"
 MODEL = "model.npz"
+LARGE = 2_000_000
+"""Bytes of a record from which on a leaderboard is found by its index. A smaller one is read, and
+the checksum of every line with it; of a larger one a report checks the lines that it shows."""
 TRIALS = "trials"
 LOG = "log.txt"
 EARLIER = "earlier.jsonl"
+INDEX = "trials.index"
 STATES = "**/state*.npz"
 """What a training leaves in its trial's folder to go on from."""
 
 
+_JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
+
+
 def encode(result: Result) -> bytes:
     """Write a result as one line of strict JSON whose last member is a checksum of the rest."""
-    record = {"format": FORMAT, **asdict(result)}
+    record = {"format": FORMAT, **vars(result)}  # asdict copies all that is in it, slowly
     for name, empty in OPTIONAL.items():
         if record[name] in empty:
             del record[name]
@@ -68,7 +77,7 @@ def encode(result: Result) -> bytes:
 
 
 def _sealed(record: Mapping[str, Any]) -> bytes:
-    body = json.dumps(record, allow_nan=False, separators=(",", ":")).encode()
+    body = _JSON.encode(record).encode()
     return b'%s,"checksum":"%08x"}\n' % (body[:-1], zlib.crc32(body[:-1]))
 
 
@@ -86,8 +95,10 @@ def _unsealed(line: bytes, format: int, what: str) -> dict[str, Any]:
     return record
 
 
-def decode(line: bytes) -> Result:
+def decode(line: bytes, *, curves: bool = True) -> Result:
     """Read one line of the record.
+
+    curves: False to leave the curves out, which are large.
 
     Raises:
         ValueError: not a whole, unchanged line.
@@ -95,6 +106,8 @@ def decode(line: bytes) -> Result:
     """
     record = _unsealed(line, FORMAT, "the record")
     record["params"] = {name: frozen(value) for name, value in record["params"].items()}
+    if not curves:
+        record["curve"] = {}
     return Result(**{**record, "unit": tuple(record["unit"])})
 
 
@@ -115,6 +128,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute() if path.name in ("", "..") else path
         self._record: int | None = None
+        self._index: int | None = None
 
     @property
     def name(self) -> str:
@@ -160,7 +174,7 @@ class RunFolder:
                 file.seek(since)
                 for number, line in enumerate(file, start=1):
                     try:
-                        result = decode(line)
+                        result = decode(line, curves=curves)
                     except ValueError:
                         rest = len(line) + len(file.read())
                         if rest > len(line) and since:
@@ -173,8 +187,7 @@ class RunFolder:
                             ) from None
                         return Record(list(results.values()), whole, rest)
                     whole += len(line)
-                    kept = result if curves else replace(result, curve={})
-                    results.setdefault(result.order, kept)
+                    results.setdefault(result.order, result)
         except FileNotFoundError:
             return Record([], 0, 0)
         except OSError as error:
@@ -346,6 +359,7 @@ class RunFolder:
             record = self.read_record(curves=False)
             if record.torn:
                 os.ftruncate(descriptor, record.whole)
+            self._open_index(record.whole)
             yield record
 
     @contextlib.contextmanager
@@ -400,6 +414,24 @@ class RunFolder:
         finally:
             self._record = None
             os.close(descriptor)
+            if self._index is not None:
+                os.close(self._index)
+                self._index = None
+
+    def _open_index(self, whole: int) -> None:
+        """Go on with the index of a record of so many bytes, or make it anew."""
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        with contextlib.suppress(OSError):
+            self._index = os.open(self.path / INDEX, flags, 0o666)
+            size = os.fstat(self._index).st_size
+            last = os.pread(self._index, index.SIZE, max(0, size - index.SIZE))
+            if size % index.SIZE or index.end_of(last) != whole:
+                os.ftruncate(self._index, 0)
+                end = 0
+                with (self.path / RECORD).open("rb") as file:
+                    for line in file:
+                        end += len(line)
+                        os.write(self._index, index.entry(decode(line), end))
 
     def _is_something_else(self) -> bool:
         """Tell whether the path is taken, but not by a run."""
@@ -410,6 +442,7 @@ class RunFolder:
         # A run that was killed while it was made has no config and no trial yet.
         made_first = {
             RECORD,
+            INDEX,
             ACTS,
             EARLIER,
             _beside(EARLIER),
@@ -422,14 +455,17 @@ class RunFolder:
             there[name].stat().st_size > 0 for name in (RECORD, ACTS) if name in there
         )
 
-    def append(self, result: Result) -> None:
-        """Add a result to the record; when this returns it is on disk.
+    def append(self, *results: Result) -> None:
+        """Add results to the record; when this returns they are on disk.
 
         Raises:
             MachineError: it could not be written; the record holds whole lines only.
         """
         assert self._record is not None, "append needs claim"
-        self._append(encode(result), RECORD)
+        lines = list(map(encode, results))
+        before = self._append(lines, RECORD)
+        ends = itertools.accumulate(map(len, lines), initial=before)
+        self._add_to_index(results, list(ends)[1:])
 
     def append_act(self, event: Mapping[str, Any]) -> None:
         """Add a line to the record of a model that is trained by hand; then it is on disk.
@@ -438,14 +474,15 @@ class RunFolder:
             MachineError: it could not be written; the record holds whole lines only.
         """
         assert self._record is not None, "append_act needs claim_acts"
-        self._append(_sealed({"format": ACTS_FORMAT, **event}), ACTS)
+        self._append([_sealed({"format": ACTS_FORMAT, **event})], ACTS)
 
-    def _append(self, line: bytes, name: str) -> None:
+    def _append(self, lines: Sequence[bytes], name: str) -> int:
+        """Add lines to a record; return of how many bytes it was."""
         assert self._record is not None
         before = os.fstat(self._record).st_size
         try:
-            written = os.write(self._record, line)
-            if written != len(line):
+            written = os.write(self._record, b"".join(lines))
+            if written != sum(map(len, lines)):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             _sync(self._record)
         except OSError as error:
@@ -454,6 +491,64 @@ class RunFolder:
             raise MachineError(
                 f"{self.path / name}: {error.strerror}; nothing that was announced is lost, and "
                 "the same command goes on when this is mended"
+            ) from None
+        return before
+
+    def _add_to_index(self, results: Sequence[Result], ends: Sequence[int]) -> None:
+        """Keep what the index says of new lines; it may come to an end, the search may not."""
+        if self._index is not None:
+            with contextlib.suppress(OSError):
+                os.write(self._index, b"".join(map(index.entry, results, ends)))
+
+    def look(self, *, limit: int | None, sign: int, top: int) -> index.Found | None:
+        """Look for the best trials of a large record in its index.
+
+        limit: The number of trials at which the search ends; None where that is open.
+        sign: 1 to minimize the score, -1 to maximize it.
+        top: How many trials are wanted.
+
+        Returns None where the record is to be read: it is not large, or the index does not tell.
+        """
+        try:
+            size = (self.path / RECORD).stat().st_size
+            if size < LARGE:
+                return None
+            with (self.path / INDEX).open("rb") as file:
+                return index.look(file, size, limit=limit, sign=sign, top=top)
+        except OSError:
+            return None
+
+    def in_order(self, limit: int | None) -> Iterator[Result]:
+        """Yield the results by trial, without their curves, where `look` found what it was for.
+
+        limit: The number of trials that count; None for all.
+
+        Raises:
+            MachineError: a line is damaged, or the record cannot be read.
+        """
+        with (self.path / INDEX).open("rb") as file:
+            places = index.places(file, limit)
+            yield from self.lines(places)
+
+    def lines(self, places: Iterable[tuple[int, int]]) -> Iterator[Result]:
+        """Yield the results of some lines of the record, without their curves.
+
+        places: Where each of them begins and ends.
+
+        Raises:
+            MachineError: one of them is damaged, or the record cannot be read.
+        """
+        path = self.path / RECORD
+        try:
+            with path.open("rb") as file:
+                for start, end in places:
+                    file.seek(start)
+                    yield decode(file.read(end - start), curves=False)
+        except OSError as error:
+            raise _machine(error, path) from None
+        except ValueError:
+            raise MachineError(
+                f"{path}: the line at byte {start} is damaged; nothing was changed"
             ) from None
 
     def add_test(self, found: Mapping[str, Any]) -> None:
@@ -471,18 +566,22 @@ class RunFolder:
         with contextlib.suppress(OSError):
             (self.path / name).unlink()
 
-    def write(self, name: str, content: str | bytes) -> None:
+    def write(self, name: str, content: str | bytes | Iterable[str]) -> None:
         """Replace a file of the folder as a whole: a reader sees the old one or the new one.
+
+        content: A text, or its parts one after another.
 
         Raises:
             MachineError: it could not be written; the old one is untouched.
         """
         path = self.path / name
         beside = self.path / _beside(name)
-        data = content.encode() if isinstance(content, str) else content
+        parts = [content] if isinstance(content, str | bytes) else content
         try:
             with beside.open("wb") as file:
-                file.write(data)
+                file.writelines(
+                    each if isinstance(each, bytes) else each.encode() for each in parts
+                )
                 file.flush()
                 _sync(file.fileno())
             os.replace(beside, path)

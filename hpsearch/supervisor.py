@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import select
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +37,8 @@ GRACE = 1.0
 """Seconds between the request to end and SIGKILL."""
 TICK = 0.1
 """Seconds between two looks at whether a silent child still lives."""
+PAUSE = 0.002
+"""Seconds in which the answers of several short trials gather, to be read at once."""
 
 
 class Halt:
@@ -84,6 +88,8 @@ class Log:
 
     def add(self, data: bytes) -> None:
         """Take what was printed next."""
+        if not data:
+            return
         room = LOG_PART - len(self._head)
         self._head += data[:room]
         self._tail += data[room:] if room > 0 else data
@@ -111,7 +117,7 @@ class Child:
     ) -> None:
         self._halt = halt
         self._memory = memory
-        self.log = Log()
+        self._mark = secrets.token_bytes(16)  # which a trial cannot print by chance
         # -P and the parent's path: a random.py in the user's folder must not shadow the library's.
         code = f"import sys; sys.path[:] = {sys.path!r}; from hpsearch.child import main; main()"
         self._process = subprocess.Popen(
@@ -129,10 +135,22 @@ class Child:
         assert self._process.stderr is not None
         self._requests, self._answers = self._process.stdin, self._process.stdout
         self._printed = self._process.stderr
-        self._buffer = b""
+        os.set_blocking(self._requests.fileno(), False)
+        self._unsent = memoryview(b"")
+        self._lines: deque[bytes] = deque()
+        self._part = b""
+        """Of an answer whose end was not read yet."""
+        self._poller = select.poll()
+        for source in (self._answers, self._printed, self._halt):
+            self._poller.register(source, select.POLLIN)
+        self._log, self._logs = Log(), deque[Log]()
+        self._unmarked = b""
+        """What was printed last, which may be the beginning of a mark."""
         self._next_look = 0.0
         try:
-            answer = self.ask(start, START_LIMIT)
+            self.give({**start, "mark": self._mark.hex()})
+            answer = self.answer(START_LIMIT)
+            self.log()
         except BaseException:
             self.end()
             raise
@@ -144,63 +162,95 @@ class Child:
                 raise UserError(answer["message"])
             raise MachineError(f"a worker could not start: {answer['message']}")
 
-    def ask(self, request: dict[str, Any], limit: float | None) -> dict[str, Any]:
-        """Send one request and wait for its answer, at most `limit` seconds.
+    def give(self, message: Mapping[str, Any]) -> None:
+        """Begin to send a message; while answers are waited for, the rest of it is sent."""
+        self._unsent = memoryview(json.dumps(message).encode() + b"\n")
+        self._send()
+
+    def _send(self) -> None:
+        """Send what the pipe takes; a child that is gone shows when its answers are read."""
+        try:
+            while self._unsent:
+                self._unsent = self._unsent[os.write(self._requests.fileno(), self._unsent) :]
+        except BlockingIOError:
+            self._poller.register(self._requests, select.POLLOUT)
+        except BrokenPipeError:
+            self._unsent = memoryview(b"")
+
+    def answer(self, limit: float | None, *, more: int = 0) -> dict[str, Any]:
+        """Wait for the next answer, at most `limit` seconds.
+
+        more: How many answers are to follow soon: they are read together.
 
         Raises:
             ChildEndedError, TimedOutError, HaltedError: instead of an answer; the child is then
                 to be ended.
         """
         deadline = None if limit is None else time.monotonic() + limit
-        self.log = Log()
-        try:
-            self._requests.write(json.dumps(request).encode() + b"\n")
-        except BrokenPipeError:
-            raise ChildEndedError(self._how_it_ended()) from None
-        poller = select.poll()
-        for source in (self._answers, self._printed, self._halt):
-            poller.register(source, select.POLLIN)
-        while b"\n" not in self._buffer:
+        while not self._lines:
             left = TICK if deadline is None else min(TICK, deadline - time.monotonic())
             if left <= 0:
                 raise TimedOutError
-            ready = {descriptor for descriptor, _ in poller.poll(left * 1000)}
+            ready = {descriptor for descriptor, _ in self._poller.poll(left * 1000)}
             if self._halt.is_set():
                 raise HaltedError
+            if self._requests.fileno() in ready:
+                self._poller.unregister(self._requests)
+                self._send()
             if self._printed.fileno() in ready and not self._read_log():
-                poller.unregister(self._printed)
+                self._poller.unregister(self._printed)
             if self._answers.fileno() in ready:
+                if more > 1:
+                    time.sleep(PAUSE)
                 chunk = os.read(self._answers.fileno(), 1 << 16)
                 if not chunk:
                     raise ChildEndedError(self._how_it_ended())
-                self._buffer += chunk
+                *lines, self._part = (self._part + chunk).split(b"\n")
+                self._lines.extend(lines)
             elif not ready and self._process.poll() is not None:  # a grandchild holds the pipe
                 raise ChildEndedError(self._how_it_ended())
             if self._memory is not None:
                 self._check_memory(self._memory)
-        line, self._buffer = self._buffer.split(b"\n", 1)
-        self._drain_log()
         try:
-            answer: dict[str, Any] = json.loads(line)
+            answer: dict[str, Any] = json.loads(self._lines.popleft())
         except ValueError:
             raise ChildEndedError("the trial wrote into the pipe of its worker") from None
         return answer
+
+    def log(self) -> Log:
+        """Return what was printed until the last answer, or until the child was to be ended."""
+        self._drain_log()
+        if self._logs:
+            return self._logs.popleft()
+        self._log.add(self._unmarked)
+        log, self._log, self._unmarked = self._log, Log(), b""
+        return log
 
     def is_alive(self) -> bool:
         """Tell whether the process still runs."""
         return self._process.poll() is None
 
     def _read_log(self) -> bool:
+        """Read some of what was printed; a mark ends what belongs to one trial."""
         data = os.read(self._printed.fileno(), 1 << 16)
-        self.log.add(data)
+        *ended, self._unmarked = (self._unmarked + data).split(self._mark)
+        for part in ended:
+            self._log.add(part)
+            self._logs.append(self._log)
+            self._log = Log()
+        sure = max(0, len(self._unmarked) + 1 - len(self._mark))
+        self._log.add(self._unmarked[:sure])
+        self._unmarked = self._unmarked[sure:]
         return bool(data)
 
     def _drain_log(self) -> None:
         """Take what was printed before the answer and is still in the pipe."""
+        if self._logs:
+            return
         poller = select.poll()
         poller.register(self._printed, select.POLLIN)
         for _ in range(64):  # a trial's thread may go on printing for ever
-            if not poller.poll(0) or not self._read_log():
+            if self._logs or not poller.poll(0) or not self._read_log():
                 return
 
     def _check_memory(self, limit: int) -> None:
@@ -238,6 +288,10 @@ class Child:
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def signal_name(number: int) -> str:
@@ -344,25 +398,72 @@ class Supervisor:
         return (epochs - (trial.start if self._resumes else 0)) * self._repeats
 
     def run(self, trial: Trial, epochs: int | None, attempt: int = 1) -> Result | None:
-        """As `_run`; `close` waits for it."""
+        """Run one trial: as `run_all` of it alone."""
+        (result,) = self.run_all([(trial, epochs, attempt)])
+        return result
+
+    def run_all(self, work: Sequence[tuple[Trial, int | None, int]]) -> Iterator[Result | None]:
+        """Run trials one after another; yield the result of each, None for one that was halted.
+
+        They are given to a child all at once; what one of them does to the child costs no other
+        one, as those that did not run are given to the next child.
+
+        work: Trials, the epochs that each may take, and which attempt this is, from 1.
+        Raises:
+            MachineError: no child can be started, or the log cannot be kept.
+        """
         with self._lock:
             self._running += 1
         try:
-            return self._run(trial, epochs, attempt)
+            yield from self._run_all(work)
         finally:
             with self._lock:
                 self._running -= 1
 
-    def _run(self, trial: Trial, epochs: int | None, attempt: int) -> Result | None:
-        """Run one trial to its end, whatever that is; None when the search was halted before.
+    def _run_all(self, work: Sequence[tuple[Trial, int | None, int]]) -> Iterator[Result | None]:
+        left = deque(work)
+        child: Child | None = None
+        try:
+            while left:
+                if child is None:
+                    child = self._take()
+                    self._give(child, left)
+                    began, started = time.monotonic(), _now()
+                answer, is_usable = self._answer(child, more=len(left) - 1)
+                if not is_usable:
+                    answer["seconds"] = time.monotonic() - began
+                log = child.log()
+                if not is_usable:
+                    child.end()
+                    child = None
+                yield self._result(*left.popleft(), answer, log, started)
+                began, started = time.monotonic(), _now()
+            if child is not None:
+                self._give_back(child)
+                child = None
+        except HaltedError:
+            yield from (None for _ in left)
+        finally:
+            if child is not None:
+                child.end()
 
-        epochs: What the trial may take.
-        attempt: From 1; for the record.
-        Raises:
-            MachineError: no child can be started, or the log cannot be kept.
-        """
-        started = datetime.now(UTC).isoformat(timespec="milliseconds")
-        request: dict[str, Any] = {
+    def _give(self, child: Child, work: Iterable[tuple[Trial, int | None, int]]) -> None:
+        left = None if self.deadline is None else self.deadline - time.monotonic()
+        requests = [self._request(trial, epochs) for trial, epochs, _ in work]
+        child.give({"trials": requests, "seconds_left": left})
+
+    def _answer(self, child: Child, more: int) -> tuple[dict[str, Any], bool]:
+        """Return the answer to a trial, and whether the child can be given further ones."""
+        try:
+            return child.answer(self._timeout, more=more), True
+        except TimedOutError:
+            text = f"not finished within {self._timeout:g} s"
+            return {"status": "timeout", "message": text}, False
+        except ChildEndedError as ended:
+            return {"status": "crashed", "message": str(ended)}, False
+
+    def _request(self, trial: Trial, epochs: int | None) -> dict[str, Any]:
+        return {
             "number": trial.number,
             "params": self._given(trial.params),
             "seeds": repeat_seeds(trial.seed, self._repeats),
@@ -370,37 +471,25 @@ class Supervisor:
             "start": trial.start,
             "until": epochs if self._counts and trial.until is None else trial.until,
             "in_steps": trial.step is not None,
-            "folder": str(self._places.trial_folder(trial.number).absolute()),
+            "folder": os.path.abspath(self._places.trial_folder(trial.number)),
         }
-        try:
-            child = self._take()
-        except HaltedError:
-            return None
-        began = time.monotonic()
-        request["seconds_left"] = None if self.deadline is None else self.deadline - began
-        try:
-            answer = child.ask(request, self._timeout)
-        except TimedOutError:
-            child.end()
-            text = f"not finished within {self._timeout:g} s"
-            answer = {"status": "timeout", "message": text}
-        except ChildEndedError as ended:
-            child.end()
-            answer = {"status": "crashed", "message": str(ended)}
-        except BaseException as error:
-            child.end()
-            if isinstance(error, HaltedError):
-                return None
-            raise
-        else:
-            self._give_back(child)
-        printed = child.log.content()
+
+    def _result(
+        self,
+        trial: Trial,
+        epochs: int | None,
+        attempt: int,
+        answer: dict[str, Any],
+        log: Log,
+        started: str,
+    ) -> Result:
+        printed = log.content()
         if printed:
             self._places.write_log(trial.number, printed)
         message = answer["message"]
         lost = answer["status"] not in ("complete", "diverged")
-        if message is not None and lost and child.log.last():
-            message = f"{message}\nThe last it printed:\n{child.log.last()}"
+        if message is not None and lost and log.last():
+            message = f"{message}\nThe last it printed:\n{log.last()}"
         return Result(
             trial=trial.number,
             status=answer["status"],
@@ -413,9 +502,10 @@ class Supervisor:
             curve=answer.get("curve", {}),
             attempts=attempt,
             started=started,
-            seconds=round(answer.get("seconds", time.monotonic() - began), 6),
+            seconds=round(answer["seconds"], 6),
             message=message,
             scores=answer.get("scores", []),
+            note=trial.note,
             epochs=answer.get("epochs", None if epochs is None else self.planned(trial, epochs)),
             step=trial.step,
             start=trial.start if self._resumes else 0,

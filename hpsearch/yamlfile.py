@@ -89,7 +89,7 @@ _WORDS: dict[str, bool | None] = {
 }
 
 
-_FORBIDDEN = re.compile("[^\t\n\r -~\u00a0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_FORBIDDEN = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 """What YAML forbids, and the line ends (U+0085, U+2028, U+2029) that its versions disagree on."""
 
 

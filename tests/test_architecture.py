@@ -14,14 +14,14 @@ PACKAGE = ROOT / "hpsearch"
 LAYERS = [
     ["errors", "fields", "trial", "repeats", "threads"],
     ["yamlfile", "expressions", "scales", "seeds", "gaussian", "data", "nn"],
-    ["space", "diagnosis", "history", "intervals", "model", "story"],
+    ["space", "diagnosis", "history", "index", "intervals", "model", "story"],
     ["surrogate"],
     ["zoom", "strategies", "objectives", "report", "ending"],
     ["child", "supervisor", "store"],
     ["runner"],
     ["engines"],
     ["config"],
-    ["provenance", "final"],
+    ["recorder", "provenance", "final"],
     ["runs"],
     ["search"],
     [

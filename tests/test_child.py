@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 
 from hpsearch.child import run_trial
-from hpsearch.objectives import Context
+from hpsearch.objectives import OBJECTIVES, Context
 from hpsearch.objectives.mlp import MLP
 
 
@@ -68,3 +70,19 @@ def test_whatever_a_trial_raises_is_its_result(error: BaseException, words: str)
     assert found["status"] == "failed"
     assert found["message"].startswith(words)
     assert "in evaluate" in found["message"]
+
+
+def test_a_child_imports_what_its_own_kind_of_objective_needs_and_no_more() -> None:
+    code = (
+        "import sys, hpsearch.child\n"
+        "from hpsearch.objectives import objective_class\n"
+        "objective_class(sys.argv[1])\n"
+        "print(*sorted({'numpy', 'pydantic', 'yaml', 'joblib', 'click'} & set(sys.modules)))"
+    )
+    needed = {
+        kind: subprocess.run(
+            [sys.executable, "-c", code, kind], check=True, capture_output=True, text=True
+        ).stdout.split()
+        for kind in OBJECTIVES
+    }
+    assert needed == {"trainer": ["numpy"], "python": [], "command": []}

@@ -138,7 +138,7 @@ def repeated(objective: BySeed) -> dict[str, Any]:
         "seeds": list(objective.losses),
         "budget": None,
         "folder": "trials/0003",
-        "seconds_left": None,
+        "deadline": None,
         "start": 0,
         "until": None,
         "in_steps": False,

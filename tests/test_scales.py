@@ -52,6 +52,20 @@ def test_values_stay_inside_and_come_back(name: str, data: st.DataObject, u: flo
 
 
 @pytest.mark.parametrize("name", SCALES)
+@given(data=st.data(), u=st.one_of(unit, st.sampled_from([0.0, 1.0, 1e-300, 1 - 2**-53])))
+def test_one_value_has_the_same_bits_as_an_array_of_it(
+    name: str, data: st.DataObject, u: float
+) -> None:
+    for axis in (
+        Real(SCALES[name](*data.draw(ends(name))), name),
+        Integer(SCALES[name](*data.draw(whole_ends(name))), name),
+    ):
+        expected = axis.from_unit(np.asarray(u)).item()
+        assert axis.value(u) == expected
+        assert type(axis.value(u)) is type(expected)
+
+
+@pytest.mark.parametrize("name", SCALES)
 @given(data=st.data())
 def test_both_ends_are_reached_exactly(name: str, data: st.DataObject) -> None:
     low, high = data.draw(ends(name))

@@ -21,7 +21,7 @@ from hpsearch.config import config_schema
 from hpsearch.config.definitions import KEYS, SECTIONS, Files, Fractions, Range, Values
 from hpsearch.errors import UserError
 from hpsearch.nn.settings import Settings
-from hpsearch.objectives import OBJECTIVES
+from hpsearch.objectives import OBJECTIVES, objective_class
 from hpsearch.scales import ALIASES, SCALES
 from hpsearch.strategies import STRATEGIES, Listed
 from hpsearch.yamlfile import parse_yaml
@@ -141,7 +141,7 @@ def test_every_section_and_setting_is_in_the_schema() -> None:
         expected |= {f".{section}.{item.name}" for item in fields(cls)}
     for method in (*STRATEGIES.values(), Listed):
         expected |= {f".method.{item.name}" for item in fields(method)}  # type: ignore[arg-type]
-    for objective in OBJECTIVES.values():
+    for objective in map(objective_class, OBJECTIVES):
         expected |= {f".objective.{item.name}" for item in fields(objective.SECTION)}
     inside = [item.name for item in (*fields(Range), *fields(Values))]
     expected |= {f".parameters.learning_rate.{name}" for name in inside}

@@ -30,8 +30,8 @@ class Best:
         self.config = config
         self.done = 0
         self.epochs = 0
-        self.latest: dict[int, Result] = {}
-        """What the latest step of each trial came to."""
+        self.latest: dict[int, str] = {}
+        """The status of the latest step of each trial."""
         self.best: Result | None = None
         for result in before:
             self.add(result)
@@ -40,13 +40,11 @@ class Best:
 
     def add(self, result: Result) -> None:
         """Take one more result."""
-        from dataclasses import replace
-
         from hpsearch.trial import ranked
 
         self.done += 1
         self.epochs += result.epochs or 0
-        self.latest[result.trial] = replace(result, params={}, curve={}, metrics={})
+        self.latest[result.trial] = result.status
         known = [result] if self.best is None else [self.best, result]
         first = ranked(known, self.config.goal)[0]
         self.best = first if first.score is not None else None
@@ -90,7 +88,7 @@ class Best:
 
     def lost(self) -> str:
         """Say how many trials ended without a score, and how: `2 diverged, 1 failed`."""
-        statuses = Counter(result.status for result in self.latest.values())
+        statuses = Counter(self.latest.values())
         lost = {name: n for name, n in statuses.items() if name != "complete"}
         return ", ".join(f"{n} {name}" for name, n in lost.items())
 

@@ -26,7 +26,8 @@ from hpsearch.cli.pictures import write_page, write_picture
 from hpsearch.cli.watch import watch_run
 
 if TYPE_CHECKING:
-    from hpsearch.report import Run, Table
+    from hpsearch.report import Table
+    from hpsearch.runs import Leading
     from hpsearch.store import RunFolder
 
 PICTURE_NAMES = (
@@ -166,25 +167,26 @@ def report(
         _show_story(folders[0], name)
         return
     # All is read before anything is shown: what cannot be read is one sentence and no table.
-    shown, ends = zip(*map(_read, folders), strict=True)
+    limit = None if everything else top or (10 if name == "text" else None)
+    read = [_read(folder, limit if sort is None else None) for folder in folders]
     tests = list(map(test_text, folders))
-    table = leaderboard(shown)
+    table = leaderboard([each.run for each in read])
     if sort is not None:
         table = sort_table(table, sort)
     if not quiet:
         _warn_of_other_splits(folders)
     if name != "text":
-        limit = None if everything else top
         click.echo(FORMATS[name](replace(table, rows=table.rows[:limit])))
         return
     arguments = shlex.join([*names, "--all", *(["--sort", sort] if sort else [])])
-    show_table(table, None if everything else top or 10, for_runs(arguments, runs), quiet=quiet)
+    trials = sum(each.trials for each in read)
+    show_table(table, limit, for_runs(arguments, runs), trials, quiet=quiet)
     if quiet:
         return
     ties = ties_text(table)
     if ties is not None:
         show_text(ties, err=True)
-    _closing_words(shown, ends, tests)
+    _closing_words(read, tests)
     if verbose:
         for folder in folders:
             _tell_provenance(folder)
@@ -327,25 +329,18 @@ def _show_lineage(folders: list[RunFolder], name: str) -> None:
         click.echo(plain_text(ranges, width))
 
 
-def _read(folder: RunFolder) -> tuple[Run, str]:
-    """Return a run and how it ended."""
+def _read(folder: RunFolder, top: int | None) -> Leading:
+    """Return what the first rows of a run's leaderboard are made of; None for all rows."""
     from dataclasses import replace
 
-    from hpsearch.runs import (
-        check_begun,
-        how_it_ended,
-        load_run,
-        measured_on,
-        run_of,
-        trials_of,
-    )
+    from hpsearch.runs import check_begun, leading, load_run, measured_on
 
     config = load_run(folder, with_data=False)
-    run = run_of(config, trials_of(config, folder.results(curves=False)))
-    check_begun(folder, run.results)
+    found = leading(config, folder, top)
+    check_begun(folder, found.run.results)
     data = measured_on(folder).get("sha256")
-    run = replace(run, constants=config.objective.constants, data=data)
-    return run, how_it_ended(config, folder, run.results)
+    run = replace(found.run, constants=config.objective.constants, data=data)
+    return replace(found, run=run)
 
 
 def _warn_of_other_splits(folders: list[RunFolder]) -> None:
@@ -361,10 +356,18 @@ def _warn_of_other_splits(folders: list[RunFolder]) -> None:
         )
 
 
-def show_table(table: Table, top: int | None, arguments: str, *, quiet: bool = False) -> None:
+def show_table(
+    table: Table,
+    top: int | None,
+    arguments: str,
+    trials: int | None = None,
+    *,
+    quiet: bool = False,
+) -> None:
     """Print the first rows; on a terminal as wide as that is, saying what else there is.
 
     arguments: What `hpsearch report` needs to show all rows.
+    trials: How many rows there are in all, where the table lacks some.
     quiet: Whether not to say so.
     """
     from dataclasses import replace
@@ -380,7 +383,7 @@ def show_table(table: Table, top: int | None, arguments: str, *, quiet: bool = F
     _echo(plain_text(narrow, width))
     if quiet:
         return
-    more = len(table.rows) - len(first.rows)
+    more = (len(table.rows) if trials is None else trials) - len(first.rows)
     if more:
         click.echo(f"... and {more} more: hpsearch report {arguments}", err=True)
     if left_out:
@@ -396,7 +399,7 @@ def _echo(text: str) -> None:
     click.echo(text)
 
 
-def _closing_words(runs: Sequence[Run], ends: Sequence[str], tests: Sequence[str | None]) -> None:
+def _closing_words(read: Sequence[Leading], tests: Sequence[str | None]) -> None:
     """Say on a terminal what the table is of, how each run ended, and what the test set said.
 
     Everywhere where no trial of a run is complete, and what the test set said.
@@ -404,11 +407,12 @@ def _closing_words(runs: Sequence[Run], ends: Sequence[str], tests: Sequence[str
     from hpsearch.trial import none_complete_text, sentence, trials_text
 
     if sys.stdout.isatty():
-        names = ", ".join(f"{run.name} ({trials_text(len(run.results))})" for run in runs)
-        show_text(f"{names}: the score is {runs[0].metric}, to {runs[0].goal}", err=True)
-        for run, end in zip(runs, ends, strict=True):
-            show_text(f"{run.name}: {end}", err=True)
-    lost = [none_complete_text(run.name, run.results) for run in runs]
+        names = ", ".join(f"{each.run.name} ({trials_text(each.trials)})" for each in read)
+        first = read[0].run
+        show_text(f"{names}: the score is {first.metric}, to {first.goal}", err=True)
+        for each in read:
+            show_text(f"{each.run.name}: {each.ended}", err=True)
+    lost = [none_complete_text(each.run.name, each.run.results) for each in read]
     for text in filter(None, [*lost, *tests]):
         show_text(sentence(text), err=True)
 

@@ -141,7 +141,7 @@ def _run(
     *,
     quiet: bool,
     verbose: bool,
-) -> tuple[list[Result], int, int]:
+) -> tuple[Sequence[Result], int, int]:
     """Run what is missing of the retest; return its results, how many are new, the exit code."""
     from hpsearch.cli.progress import show_progress
     from hpsearch.errors import UserError

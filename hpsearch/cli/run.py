@@ -149,18 +149,19 @@ def run_search(
 def _show_leaderboard(config: Config, outcome: Outcome, folder: RunFolder) -> None:
     from hpsearch.cli.report import show_table
     from hpsearch.report import leaderboard, ties_text
-    from hpsearch.runs import how_it_ended, repeats_text, run_of
+    from hpsearch.runs import repeats_text
     from hpsearch.trial import trials_text
 
     ties = None
     if outcome.results:
-        table = leaderboard([run_of(config, outcome.results)])
-        show_table(table, TOP, for_runs(f"{folder.name} --all", folder.path.parent))
+        table = leaderboard([outcome.found.run])
+        arguments = for_runs(f"{folder.name} --all", folder.path.parent)
+        show_table(table, TOP, arguments, outcome.found.trials)
         click.echo()
         ties = ties_text(table)
     if ties is not None:
         click.echo(ties, err=True)
-    done = trials_text(len(outcome.results))
+    done = trials_text(outcome.found.trials)
     if outcome.signal is not None:
         command = f"hpsearch resume {for_runs(folder.name, folder.path.parent)}"
         click.echo(
@@ -168,9 +169,8 @@ def _show_leaderboard(config: Config, outcome: Outcome, folder: RunFolder) -> No
         )
         return
     scored = f"{done}, scored by {config.metric_name} ({config.goal}{repeats_text(config)})"
-    early = any(result.ended_early for result in outcome.results)
-    if outcome.reason != "trials" or early or config.limit == config.size:
-        scored += f", {how_it_ended(config, folder, outcome.results)}"
+    if outcome.reason != "trials" or outcome.found.early or config.limit == config.size:
+        scored += f", {outcome.found.ended}"
     if outcome.new:
         click.echo(f"{scored}. Wrote {folder.path}/", err=True)
     else:

@@ -249,6 +249,11 @@ class Run:
         "files that your code reads, from here, for workers that do not have this disk: data/*.csv",
         default=(),
     )
+    sync: Annotated[str, OneOf(("group", "each"))] = doc(
+        "the record is synced to disk for several short trials at once, or after each; no trial "
+        "is announced before",
+        default="group",
+    )
 
     @property
     def cluster_seconds(self) -> float:

@@ -30,7 +30,7 @@ from hpsearch.errors import UserError
 from hpsearch.fields import RUN_NAME
 from hpsearch.nn.losses import LOSSES
 from hpsearch.nn.settings import Settings
-from hpsearch.objectives import OBJECTIVES, Names, Objective
+from hpsearch.objectives import OBJECTIVES, Names, Objective, objective_class
 from hpsearch.objectives.command import Command, check_pattern
 from hpsearch.objectives.command import Section as CommandSection
 from hpsearch.objectives.mlp import MLP
@@ -284,7 +284,8 @@ def _kind(sections: Sections) -> tuple[str, type[Objective]]:
     document = sections.document
     if place not in document.values:
         raise document.error((), "the config has no section 'objective'", _EXAMPLES["objective"])
-    known = {item.name for cls in OBJECTIVES.values() for item in fields(cls.SECTION)}
+    classes = {kind: objective_class(kind) for kind in OBJECTIVES}
+    known = {item.name for cls in classes.values() for item in fields(cls.SECTION)}
     settings = {item.name for item in fields(Settings)}
     given = sections.mapping(place, known | settings, "objective: {trainer: mlp}")
     kinds = [kind for kind in OBJECTIVES if kind in given]
@@ -302,7 +303,7 @@ def _kind(sections: Sections) -> tuple[str, type[Objective]]:
             "A search has one objective: remove one of them.",
             at_key=True,
         )
-    return kinds[0], OBJECTIVES[kinds[0]]
+    return kinds[0], classes[kinds[0]]
 
 
 def _objective_section(sections: Sections, kind: str, cls: type[Objective]) -> tuple[Any, Params]:

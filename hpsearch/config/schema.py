@@ -9,7 +9,7 @@ from hpsearch.config.definitions import KEYS, SECTIONS, Metric, Range, Top, Valu
 from hpsearch.config.parameters import RESERVED
 from hpsearch.config.reading import section_schema
 from hpsearch.nn.settings import Settings
-from hpsearch.objectives import OBJECTIVES, Objective
+from hpsearch.objectives import OBJECTIVES, Objective, objective_class
 from hpsearch.objectives.mlp import MLP
 from hpsearch.strategies import LISTED, STRATEGIES, Listed
 from hpsearch.strategies.own import TARGET
@@ -35,7 +35,7 @@ def config_schema() -> dict[str, Any]:
         "description": metric["properties"]["name"]["description"],
         "enum": list(MLP.METRICS),
     }
-    objectives = [_objective(cls) for cls in OBJECTIVES.values()]
+    objectives = [_objective(objective_class(kind)) for kind in OBJECTIVES]
     nested = [each.pop("$defs", {}) for each in objectives]
     sections = {key: section_schema(cls) for key, (cls, _) in SECTIONS.items()}
     properties = {

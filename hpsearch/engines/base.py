@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -36,10 +36,12 @@ class Engine(Protocol):
     def planned(self, trial: Trial, epochs: int) -> int:
         """Return how many epochs a trial takes, or a step that ends after `epochs`, at most."""
 
-    def run(self, work: Iterable[Work], jobs: int) -> Iterator[Result | None]:
+    def run(self, work: Iterator[Work | None], jobs: int) -> Iterator[Result | None]:
         """Run trials, `jobs` at once; yield each result as it comes, None for one that was halted.
 
-        `work` is read lazily, maybe from another thread; it must not wait or raise.
+        `work` is read lazily, in the thread that asks for results; it must not wait or raise. None
+        says that nothing more can be known before another result comes in; where nothing runs any
+        more, that is the end.
 
         Raises:
             MachineError: what runs the trials is gone.

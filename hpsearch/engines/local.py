@@ -1,8 +1,8 @@
-"""The engine of this machine: a supervisor, and joblib's threads that wait for its children."""
+"""The engine of this machine: a supervisor, and threads that wait for its children."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from hpsearch.engines.base import Work
 from hpsearch.runner import core_count, run_trials
@@ -31,7 +31,7 @@ class Local:
         """As Engine."""
         return self._supervisor.planned(trial, epochs)
 
-    def run(self, work: Iterable[Work], jobs: int) -> Iterator[Result | None]:
+    def run(self, work: Iterator[Work | None], jobs: int) -> Iterator[Result | None]:
         """As Engine."""
         return run_trials(work, self._supervisor, jobs)
 

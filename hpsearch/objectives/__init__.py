@@ -7,12 +7,10 @@ in the config's section `objective`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 from hpsearch.objectives.base import Context, CrashedError, Names, Objective, ObjectiveError, Steps
-from hpsearch.objectives.command import Command
-from hpsearch.objectives.mlp import MLP
-from hpsearch.objectives.python import PythonFunction
 
 __all__ = [
     "OBJECTIVES",
@@ -23,15 +21,24 @@ __all__ = [
     "ObjectiveError",
     "Steps",
     "from_spec",
+    "objective_class",
 ]
 
-OBJECTIVES: dict[str, type[Objective]] = {
-    "trainer": MLP,
-    "python": PythonFunction,
-    "command": Command,
+OBJECTIVES = {
+    "trainer": "mlp.MLP",
+    "python": "python.PythonFunction",
+    "command": "command.Command",
 }
+"""Where the class of each is: a worker imports the one it runs, and what that needs."""
+
+
+def objective_class(kind: str) -> type[Objective]:
+    """Return the class of an objective by its key in OBJECTIVES."""
+    module, name = OBJECTIVES[kind].split(".")
+    found: type[Objective] = getattr(import_module(f"hpsearch.objectives.{module}"), name)
+    return found
 
 
 def from_spec(kind: str, spec: Mapping[str, Any]) -> Objective:
     """Build an objective in a worker from what `spec` gave in the parent."""
-    return OBJECTIVES[kind].from_spec(spec)
+    return objective_class(kind).from_spec(spec)

@@ -16,7 +16,6 @@ from hpsearch.nn.schedules import SCHEDULES
 from hpsearch.nn.settings import Settings
 from hpsearch.objectives.base import Context, Metrics, Names, Steps, seen_from
 from hpsearch.trial import Params, frozen, plain
-from hpsearch.yamlfile import dump
 
 if TYPE_CHECKING:
     from hpsearch.data import Split
@@ -289,6 +288,8 @@ class MLP:
 
     def idle(self, bounds: Reach) -> Iterator[tuple[str, str]]:
         """Yield (parameter, why) for what no trial would use."""
+        from hpsearch.yamlfile import dump  # which no child needs
+
         reach = self._reach(bounds)
         if max(_depths(reach)) == 0:
             for name in HIDDEN:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import hashlib
 import importlib
 import importlib.util
@@ -13,6 +12,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -201,8 +201,8 @@ class PythonFunction:
             raise ObjectiveError(
                 f"{module_name} has no function '{function_name}'\n{hint}Its functions: {listed}."
             )
-        self._check_parameters(function, names)
         self._loaded.append(function)
+        self._check_parameters(function, names)
 
     def _import(self, name: str) -> Any:
         path = self._path
@@ -233,9 +233,8 @@ class PythonFunction:
             ) from None
 
     def _check_parameters(self, function: Callable[..., Any], names: Names) -> None:
-        try:
-            parameters = inspect.signature(function).parameters
-        except (TypeError, ValueError):  # written in C, without a signature
+        parameters = self._parameters
+        if parameters is None:
             return
         by_name, any_name = _by_name(parameters)
         given = [*names.always, *self.constants]
@@ -283,9 +282,7 @@ class PythonFunction:
             ObjectiveError: it neither asks for a budget nor yields after each epoch.
         """
         function = self._loaded[0]
-        asked: set[str] = set()
-        with contextlib.suppress(TypeError, ValueError):  # written in C, without a signature
-            asked = set(inspect.signature(function).parameters)
+        asked = set(self._parameters or ())
         told = "budget" in asked and "budget" not in self.constants
         if not told and not inspect.isgeneratorfunction(function):
             raise ObjectiveError(
@@ -334,10 +331,9 @@ class PythonFunction:
 
     def call(self, given: Params, context: Context) -> Any:
         """Call the function with the parameters, and what else it asks for."""
-        function = self._loaded[0]
-        arguments = self._taken(function, given)
-        arguments.update(self._asked_for(function, arguments, context))
-        return function(**arguments)
+        arguments = self._taken(given)
+        arguments.update(self._asked_for(arguments, context))
+        return self._loaded[0](**arguments)
 
     def takes_changes(self) -> bool:
         """Tell whether the function is a generator that reads what its `yield` gives."""
@@ -364,25 +360,26 @@ class PythonFunction:
         known = {name: parts for name, parts in fixed.items() if set(parts) <= {*self.constants}}
         return {**known, **varied}
 
-    def _taken(self, function: Callable[..., Any], given: Params) -> Params:
+    @cached_property
+    def _parameters(self) -> Mapping[str, inspect.Parameter] | None:
+        """What the function takes; None for one written in C, which may not tell."""
+        try:
+            return inspect.signature(self._loaded[0]).parameters
+        except (TypeError, ValueError):
+            return None
+
+    def _taken(self, given: Params) -> Params:
         """Leave out the list of a repeated parameter, or its repeats, if the function wants none.
 
         Everything else it must take, as was checked before.
         """
-        try:
-            by_name, any_name = _by_name(inspect.signature(function).parameters)
-        except (TypeError, ValueError):
+        if self._parameters is None:
             return given
+        by_name, any_name = _by_name(self._parameters)
         return given if any_name else {n: value for n, value in given.items() if n in by_name}
 
-    def _asked_for(
-        self, function: Callable[..., Any], arguments: Params, context: Context
-    ) -> dict[str, Any]:
-        try:
-            names = inspect.signature(function).parameters
-        except (TypeError, ValueError):
-            return {}
-        wanted = names.keys() - arguments.keys()
+    def _asked_for(self, arguments: Params, context: Context) -> dict[str, Any]:
+        wanted = (self._parameters or {}).keys() - arguments.keys()
         found: dict[str, Any] = {}
         if "seed" in wanted:
             found["seed"] = context.seed

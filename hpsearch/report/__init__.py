@@ -3,7 +3,7 @@
 The page and the pictures are imported from their own modules, as most commands need neither.
 """
 
-from hpsearch.report.formats import FORMATS, csv_text
+from hpsearch.report.formats import FORMATS, csv_lines, csv_text
 from hpsearch.report.importance import (
     beliefs,
     beliefs_table,
@@ -12,7 +12,16 @@ from hpsearch.report.importance import (
 )
 from hpsearch.report.rounds import boxes_table, steps_table
 from hpsearch.report.rungs import epochs_text, rungs_table, stops_table
-from hpsearch.report.table import LUCK, Column, Run, Table, leaderboard, sort_table, trials_table
+from hpsearch.report.table import (
+    LUCK,
+    Column,
+    Run,
+    Table,
+    leaderboard,
+    sort_table,
+    trials_columns,
+    trials_table,
+)
 from hpsearch.report.ties import ties_text
 
 __all__ = [
@@ -24,6 +33,7 @@ __all__ = [
     "beliefs",
     "beliefs_table",
     "boxes_table",
+    "csv_lines",
     "csv_text",
     "epochs_text",
     "expected_table",
@@ -34,5 +44,6 @@ __all__ = [
     "steps_table",
     "stops_table",
     "ties_text",
+    "trials_columns",
     "trials_table",
 ]

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from html import escape
 from typing import Any
 
@@ -90,14 +90,18 @@ def _markdown_cell(text: str) -> str:
 
 def csv_text(table: Table) -> str:
     """Comma-separated values at full precision; an empty cell where there is no value."""
-    return "\n".join(map(_csv_line, [table.names, *table.rows]))
+    return "".join(csv_lines([table.names, *table.rows])).removesuffix("\n")
 
 
-def _csv_line(cells: Iterable[Any]) -> str:
-    """Write one line; the writer must know \\r as a line's end, or it leaves that unquoted."""
+def csv_lines(rows: Iterable[Iterable[Any]]) -> Iterator[str]:
+    """Yield the lines of rows; the writer must know \\r as an end, or it leaves that unquoted."""
     out = io.StringIO(newline="")
-    csv.writer(out, lineterminator="\r\n").writerow(map(_csv_cell, cells))
-    return out.getvalue().removesuffix("\r\n")
+    writer = csv.writer(out, lineterminator="\r\n")
+    for row in rows:
+        writer.writerow(map(_csv_cell, row))
+        yield out.getvalue().removesuffix("\r\n") + "\n"
+        out.seek(0)
+        out.truncate()
 
 
 def _csv_cell(cell: Any) -> Any:

@@ -167,6 +167,17 @@ def trials_table(space: Space, constants: dict[str, Any], results: Iterable[Resu
     them: then the column `ended_early` says which, and after how many epochs.
     """
     ordered = sorted(results, key=lambda result: result.trial)
+    names, row = trials_columns(space, constants, ordered)
+    return Table(tuple(Column(name) for name in names), tuple(map(row, ordered)))
+
+
+def trials_columns(
+    space: Space, constants: dict[str, Any], ordered: Sequence[Result]
+) -> tuple[list[str], Callable[[Result], tuple[Any, ...]]]:
+    """Return the names of the columns of `trials_table`, and what makes a row.
+
+    ordered: All trials by number, or one of each kind that there is.
+    """
     repeated = ["score_error"] if any(result.scores for result in ordered) else []
     early = ["ended_early"] if any(result.ended_early for result in ordered) else []
     counts = [*_rungs(ordered), *_counted(ordered, {*space.names, *constants})]
@@ -176,8 +187,9 @@ def trials_table(space: Space, constants: dict[str, Any], results: Iterable[Resu
     metrics = [name for name in reported if name not in taken]  # a program may echo its settings
     names = ["trial", "status", "score", *repeated, *counts, *metrics, *space.names, *constants]
     names += [*early, "seconds"]
-    rows = [
-        (
+
+    def row(result: Result) -> tuple[Any, ...]:
+        return (
             result.trial,
             result.status,
             result.score,
@@ -189,9 +201,8 @@ def trials_table(space: Space, constants: dict[str, Any], results: Iterable[Resu
             *(result.ended_early for _ in early),
             result.seconds,
         )
-        for result in ordered
-    ]
-    return Table(tuple(Column(name) for name in names), tuple(rows))
+
+    return names, row
 
 
 TRAINED_TO = "trained_to"

@@ -19,6 +19,7 @@ from hpsearch.strategies.zoom import Zoom
 __all__ = [
     "BLIND",
     "LISTED",
+    "SEES_NOTHING",
     "STRATEGIES",
     "Halving",
     "Listed",
@@ -38,3 +39,6 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "bayes": Bayes,
     "halving": Halving,
 }
+
+SEES_NOTHING = (Random, Sobol, Grid, Listed)
+"""Those that ask of earlier trials at most their settings, never a result."""
