@@ -1,20 +1,15 @@
-"""Runs trials in parallel: trials in, results out, in the order they finish.
+"""Runs trials in parallel through joblib: trials in, results out, in the order they finish.
 
-Threads hold the supervisors, which only wait; every trial runs in a supervisor's child process. So
-no code of a trial runs in this process, nothing is pickled, and a trial that takes its process down
-takes nothing else with it.
+joblib's threads hold the supervisors, which only wait; every trial runs in a supervisor's child
+process. So no code of a trial runs in this process, nothing is pickled, and a trial that takes its
+process down takes nothing else with it.
 """
 
 from __future__ import annotations
 
-import contextlib
-import math
-import os
 import queue
-import threading
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,28 +27,15 @@ MOST = 100
 """Trials that are given to a child at once, at most."""
 AHEAD = 0.1
 """Seconds of a trial below which the next one is dealt out while it still runs."""
-QUOTAS = (
-    ("/sys/fs/cgroup/cpu.max",),
-    ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us"),
-)
-"""Files that say how much of how much time a container may calculate, in both versions."""
 WEIGHT = 0.2
 """Weight of the latest trial in the average of the seconds that trials take."""
 
 
 def core_count() -> int:
-    """Return the cores this process may use: what `jobs: -1` means.
+    """Return the cores this process may use: what `jobs: -1` means."""
+    import joblib
 
-    A container may have a share of more cores' time, which is rounded up to whole cores.
-    """
-    has_affinity = hasattr(os, "sched_getaffinity")
-    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
-    for place in QUOTAS:
-        with contextlib.suppress(OSError, ValueError):
-            quota, period = " ".join(Path(each).read_text() for each in place).split()
-            if int(quota) > 0:
-                cores = min(cores, math.ceil(int(quota) / int(period)))
-    return cores
+    return int(joblib.cpu_count())
 
 
 def run_trials(
@@ -80,6 +62,9 @@ def run_trials(
                 if result is not None:
                     pace.add(result)
                 yield result
+    except BaseException:
+        supervisor.halt()
+        raise
     finally:
         pool.close()
 
@@ -133,25 +118,30 @@ class _Pace:
 
 
 class _Pool:
-    """Threads that hold the supervisors."""
+    """joblib's threads, each with a batch of trials at a time."""
 
     def __init__(self, supervisor: Supervisor, jobs: int) -> None:
+        from joblib import Parallel, delayed
+
         self._supervisor, self._jobs = supervisor, jobs
-        self._threads: list[threading.Thread] = []
         self._inbox: queue.SimpleQueue[Sequence[Work] | None] = queue.SimpleQueue()
         self._outbox: queue.SimpleQueue[Result | BaseException | _Ended | None]
         self._outbox = queue.SimpleQueue()
         self.busy = 0
         """Batches that were given and have not ended."""
+        parallel = Parallel(
+            n_jobs=max(2, jobs),  # of one job joblib makes no thread
+            backend="threading",
+            return_as="generator_unordered",
+            pre_dispatch="all",
+            batch_size=1,
+        )
+        self._threads: Iterator[None] = parallel(delayed(self._serve)() for _ in range(jobs))
 
     def give(self, batch: Sequence[Work]) -> None:
         """Have a batch of trials run, one after another."""
         self.busy += 1
         self._inbox.put(batch)
-        if len(self._threads) < min(self._jobs, self.busy):
-            thread = threading.Thread(target=self._serve, daemon=True)
-            self._threads.append(thread)
-            thread.start()
 
     def take(self) -> Iterator[Result | None]:
         """Wait for something to come in; yield the results that are there."""
@@ -178,9 +168,11 @@ class _Pool:
             self._outbox.put(_ENDED)
 
     def close(self) -> None:
-        """Let the threads end after what they were given."""
-        for _ in self._threads:
+        """Let the threads end what they were given, and themselves."""
+        for _ in range(self._jobs):
             self._inbox.put(None)
+        for _ in self._threads:
+            pass
 
 
 class _Ended:

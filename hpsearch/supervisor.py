@@ -543,9 +543,13 @@ class Supervisor:
                 text = str(ended)
         raise MachineError(f"a worker could not start, in {STARTS} attempts: {text}")
 
+    def halt(self) -> None:
+        """Let what runs end without a result."""
+        self._halt.set()
+
     def close(self) -> None:
         """Halt what still runs, and end every child."""
-        self._halt.set()
+        self.halt()
         deadline = time.monotonic() + 2 * GRACE + START_LIMIT
         while self._running and time.monotonic() < deadline:
             time.sleep(0.01)

@@ -74,7 +74,7 @@ class Forks:
 
 
 IMPORTED = [
-    *("rich.live", "scipy.optimize", "scipy.stats.qmc", "tabulate"),
+    *("joblib", "rich.live", "scipy.optimize", "scipy.stats.qmc", "tabulate"),
     *("hpsearch.cli", "hpsearch.config", "hpsearch.overview", "hpsearch.preview"),
     *("hpsearch.refine", "hpsearch.report.formats", "hpsearch.report.terminal"),
     *("hpsearch.search", "hpsearch.surrogate"),
