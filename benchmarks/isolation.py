@@ -23,9 +23,9 @@ from joblib import Parallel, delayed
 
 from hpsearch.child import run_trial
 from hpsearch.config import Config, build_config
+from hpsearch.loop import history_of, suggest
 from hpsearch.objectives import Context, from_spec
 from hpsearch.runner import run_trials
-from hpsearch.search import history_of, suggest
 from hpsearch.store import RunFolder
 from hpsearch.supervisor import Halt, Supervisor
 from hpsearch.threads import ONE_THREAD

@@ -8,10 +8,10 @@ from itertools import islice
 import numpy as np
 
 from hpsearch.config import Config
+from hpsearch.loop import history_of, suggest
 from hpsearch.report import Column, Table
 from hpsearch.report.formats import fitted, plain_text
 from hpsearch.scales import Integer, Real
-from hpsearch.search import history_of, suggest
 from hpsearch.space import Axis, Choice
 from hpsearch.trial import Trial
 

@@ -77,7 +77,7 @@ IMPORTED = [
     *("joblib", "rich.live", "scipy.optimize", "scipy.stats.qmc", "tabulate"),
     *("hpsearch.cli", "hpsearch.config", "hpsearch.overview", "hpsearch.preview"),
     *("hpsearch.refine", "hpsearch.report.formats", "hpsearch.report.terminal"),
-    *("hpsearch.search", "hpsearch.surrogate"),
+    *("hpsearch.loop", "hpsearch.surrogate"),
 ]
 """What most commands import, and what is slow to import."""
 

@@ -23,7 +23,7 @@ LAYERS = [
     ["config"],
     ["recorder", "provenance", "final"],
     ["runs"],
-    ["search"],
+    ["loop"],
     [
         "refine",
         "preview",

@@ -28,7 +28,7 @@ from conftest import ROOT, without_seconds
 from hpsearch.cli import cli
 from hpsearch.config import load_config
 from hpsearch.errors import MachineError, UserError
-from hpsearch.search import Outcome, search
+from hpsearch.loop import Outcome, search
 from hpsearch.store import RunFolder
 from hpsearch.trial import Result
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from hpsearch.config import Config, allowed, load_config, traps
 from hpsearch.errors import UserError
 from hpsearch.fields import seconds
+from hpsearch.loop import history_of, suggest
 from hpsearch.nn.losses import LOSSES
 from hpsearch.objectives.mlp import MLP, NUMBERS
 from hpsearch.scales import Integer, Linear, Log, OneMinusLog, Real
-from hpsearch.search import history_of, suggest
 from hpsearch.space import Choice
 from hpsearch.strategies import STRATEGIES, Halving
 from hpsearch.yamlfile import dump

@@ -13,8 +13,8 @@ from conftest import ROOT, Command
 from hpsearch.cli import cli
 from hpsearch.config import Config, load_config
 from hpsearch.history import History
+from hpsearch.loop import history_of, suggest
 from hpsearch.preview import ASCII, BINS, BLOCKS, DRAWS, draws_table, first_trials, summary
-from hpsearch.search import history_of, suggest
 from hpsearch.space import Space
 from hpsearch.store import RunFolder
 from hpsearch.strategies import Suggestion

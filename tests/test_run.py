@@ -15,8 +15,8 @@ import pytest
 
 from conftest import ROOT, TINY, Command, without_seconds
 from hpsearch.config import load_config
+from hpsearch.loop import history_of, suggest
 from hpsearch.runs import load_run
-from hpsearch.search import history_of, suggest
 from hpsearch.seeds import trial_seed
 from hpsearch.store import RunFolder
 

@@ -27,9 +27,9 @@ def preview(config: Path, trials: int) -> None:
     probably not meant.
     """
     from hpsearch.config import traps
+    from hpsearch.loop import check_objective
     from hpsearch.preview import draws_table, first_trials, summary
     from hpsearch.runs import open_config
-    from hpsearch.search import check_objective
 
     loaded = open_config(config)
     check_objective(loaded)

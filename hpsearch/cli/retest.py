@@ -145,7 +145,7 @@ def _run(
     """Run what is missing of the retest; return its results, how many are new, the exit code."""
     from hpsearch.cli.progress import show_progress
     from hpsearch.errors import UserError
-    from hpsearch.search import search
+    from hpsearch.loop import search
     from hpsearch.store import CONFIG, RunFolder
 
     target = RunFolder(folder.path.parent / config.name)

@@ -23,7 +23,7 @@ from hpsearch.cli.options import (
 
 if TYPE_CHECKING:
     from hpsearch.config import Config
-    from hpsearch.search import Outcome
+    from hpsearch.loop import Outcome
     from hpsearch.store import RunFolder
     from hpsearch.trial import Result
 
@@ -109,8 +109,8 @@ def run_search(
     """Search, show how it goes, print the leaderboard, and end with the right exit code."""
     from hpsearch.cli.progress import show_progress
     from hpsearch.config import traps
+    from hpsearch.loop import search
     from hpsearch.runs import changed_since_parent
-    from hpsearch.search import search
 
     count = jobs_of(config, jobs)
 
