@@ -33,6 +33,10 @@ class DataError(UserError):
         self.key = key
 
 
+class InVainError(HpsearchError):
+    """A search that came to nothing: no trial was complete, or too many failed in a row."""
+
+
 class MachineError(HpsearchError):
     """The disk, the record or the processes failed; nothing announced is lost."""
 

@@ -72,6 +72,27 @@ class Outcome:
         """The trials that count, by number; where they are very many, the best and some others."""
         return self.found.run.results
 
+    def in_vain(self, folder: RunFolder) -> str | None:
+        """Say why the search came to nothing; None for one that was stopped or has a best trial."""
+        if self.signal is not None:
+            return None
+        if self.failures:
+            first, count = self.failures[0], len(self.failures)
+            return (
+                f"{count} trials in a row failed. The first, trial {first.trial}:\n"
+                f"{first.message}\n"
+                "They stay in the record. When the objective is mended, begin anew with --name, or "
+                f"go on after them with budget.failures above {count + self.beyond}."
+            )
+        if any(result.score is not None for result in self.results):
+            return None
+        lost = next(iter(self.results), None)
+        why = f" Trial {lost.trial} {lost.status}: {lost.message or ''}" if lost else ""
+        lines = [f"No trial was complete.{why}"]
+        if any(result.status == "diverged" for result in self.results):
+            lines.append("Diverged training usually needs a smaller learning_rate.")
+        return "\n".join([*lines, f"The record is in {folder.path}/"])
+
 
 def history_of(config: Config, results: Sequence[Result] = ()) -> History:
     """Return what the strategy of a config may see, with the trials that are there already."""
@@ -125,6 +146,7 @@ def search(
     jobs: int,
     begin: Begin,
     warn: Callable[[str], None],
+    may_exit: bool = True,
 ) -> Outcome:
     """Run the trials that are missing in `folder`, and write its tables.
 
@@ -135,6 +157,7 @@ def search(
         begin: Called with the trials that are already there, and with what tells who runs trials;
             gives what to call with each new one.
         warn: Called with sentences worth knowing.
+        may_exit: Whether a second Ctrl-C ends this process at once; not where it is a notebook's.
     Raises:
         UserError: the objective cannot be used, the folder belongs to another config, or another
             process is writing it.
@@ -146,7 +169,9 @@ def search(
         contextlib.closing(Halt()) as halt,
         contextlib.closing(open_engine(config, folder, halt, jobs, warn)) as engine,
     ):
-        return _search(config, folder, engine, halt, jobs=jobs, begin=begin, warn=warn)
+        return _search(
+            config, folder, engine, halt, jobs=jobs, begin=begin, warn=warn, may_exit=may_exit
+        )
 
 
 def open_engine(
@@ -242,6 +267,7 @@ def _search(
     jobs: int,
     begin: Begin,
     warn: Callable[[str], None],
+    may_exit: bool,
 ) -> Outcome:
     with folder.claim() as record:
         if record.torn:
@@ -263,7 +289,7 @@ def _search(
             provenance["sessions"].append(this)
             folder.write_provenance(provenance)
             with begin(before, engine.workers) as watch:
-                loop.run(watch)
+                loop.run(watch, may_exit=may_exit)
             this["seconds"] = round(loop.elapsed, 3)
         reason = "signal" if loop.signal else loop.ended or loop.spent or "space"
         if config.in_steps and reason in ("trials", "space"):  # after which none goes on
@@ -345,9 +371,9 @@ class _Loop:
         late = self.deadline is not None and time.monotonic() >= self.deadline
         return "time" if late else None
 
-    def run(self, watch: Watch) -> None:
+    def run(self, watch: Watch, *, may_exit: bool) -> None:
         """Run trials until a limit is reached or nothing is left to try."""
-        with _signals(self._stop):
+        with _signals(self._stop_or_exit if may_exit else self._stop):
             recorder = Recorder(
                 self.folder,
                 lambda result: self._announce(result, watch),
@@ -370,11 +396,14 @@ class _Loop:
                 self.halt.set()
                 recorder.close()
 
-    def _stop(self, number: int) -> None:
+    def _stop_or_exit(self, number: int) -> None:
         if number == self.signal == signal.SIGINT:  # twice: the record is on disk, so just go
             if sys.stderr.isatty():
                 os.write(2, b"\x1b[?25h\n")  # the live display hides the cursor
             os._exit(128 + number)
+        self._stop(number)
+
+    def _stop(self, number: int) -> None:
         self.signal = number if self.signal is None else self.signal
         self.halt.set()
 

@@ -21,12 +21,13 @@ from hpsearch.store import PROVENANCE_FORMAT
 
 def describe(config: Config) -> dict[str, Any]:
     """Return what a run is made of: config, data and all that decides its trials."""
+    file = Path(config.document.name)
     return {
         "format": PROVENANCE_FORMAT,
         "name": config.name,
         "parent": config.parent,
         "config": {
-            "path": str(Path(config.document.name).resolve()),
+            "path": str(file.resolve()) if file.exists() else None,  # a dict has no file
             "folder": str(config.objective.folder()),
             "sha256": hashlib.sha256(config.document.raw).hexdigest(),
         },

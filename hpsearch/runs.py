@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpsearch.config import Config, best_yaml, load_config
+from hpsearch.config import Config, best_yaml, load_config, traps
 from hpsearch.ending import Ending
 from hpsearch.errors import DataError, MachineError, UserError
 from hpsearch.objectives.mlp import MLP
@@ -356,6 +356,38 @@ def open_config(path: Path, name: str | None = None) -> Config:
     if path.name == CONFIG and (itself.has_record() or itself.has_acts()):
         return load_run(itself, name)
     return load_config(path, name)
+
+
+def folder_for(config: Config, runs: Path, path: Path | None = None) -> RunFolder:
+    """Return the folder that a search of a config writes, which need not exist yet.
+
+    runs: The folder that holds the runs.
+    path: The config's file; one that lies in its own run's folder is searched there.
+    """
+    if path is not None and path.name == CONFIG:
+        itself = RunFolder(path.absolute().parent)
+        if itself.exists() and itself.name == config.name:
+            return itself
+    return RunFolder(runs / config.name)
+
+
+def remarks(config: Config, folder: RunFolder, jobs: int) -> Iterator[str]:
+    """Yield notes and warnings on a search that is about to begin."""
+    for note in config.objective.notes():
+        yield f"note: {note}"
+    key, most = config.strategy.at_once() or ("", jobs)
+    if jobs > most:
+        yield (
+            f"note: method.{key} is {most}, so {most} of the {jobs} jobs are used; "
+            f"method: {{name: {config.method}, {key}: {jobs}}} uses them all, and each trial "
+            "then sees fewer results"
+        )
+    for name, text in traps(config):
+        yield f"warning: {name}: {text}" if name else f"warning: {text}"
+    for source in changed_since_parent(config, folder):
+        yield (
+            f"warning: {source} has changed since the run {config.parent}, so scores will differ"
+        )
 
 
 def open_folder(config: Config, folder: RunFolder) -> dict[str, Any]:

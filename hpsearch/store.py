@@ -125,7 +125,8 @@ class Record:
 class RunFolder:
     """One run's folder, to read or, inside `claim`, to write."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | str) -> None:
+        path = Path(path)
         self.path = path.absolute() if path.name in ("", "..") else path
         self._record: int | None = None
         self._index: int | None = None

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from hpsearch.config import Config
 from hpsearch.errors import UserError
-from hpsearch.runs import comparable
+from hpsearch.runs import comparable, counted, load_run
 from hpsearch.space import Axis, Choice, ends
+from hpsearch.store import RunFolder, find_run
 from hpsearch.trial import Params, Result
 
 
@@ -22,6 +24,33 @@ class Earlier(NamedTuple):
     """With the numbers -n .. -1."""
     notes: tuple[str, ...]
     """Sentences on what differs between both."""
+
+
+def warm_started(
+    config: Config, folder: RunFolder, earlier: str | None, runs: Path
+) -> tuple[Config, tuple[str, ...]]:
+    """Return a config with the trials of another run that its search begins with, and notes.
+
+    What was learned is part of the run, whatever became of the other one since.
+
+    folder: Of the search.
+    earlier: The other run, by its name under `runs` or its path; None for what is known already.
+    Raises:
+        UserError: no such run, or nothing can be learned from it.
+    """
+    known = folder.exists() and (
+        earlier is None or folder.provenance().get("warm_start") == Path(earlier).name
+    )
+    if known:
+        return replace(config, earlier=folder.earlier()), ()
+    if earlier is None:
+        return config, ()
+    other = find_run(runs, earlier)
+    if other.path.absolute() == folder.path.absolute():
+        raise UserError(f"the run {config.name} cannot begin with its own trials: give another one")
+    before = load_run(other, with_data=False)
+    found = learned_from(config, before, counted(before, other.results(curves=False)))
+    return replace(config, earlier=found.results, earlier_run=Path(earlier).name), found.notes
 
 
 def learned_from(config: Config, run: Config, results: Sequence[Result]) -> Earlier:

@@ -39,6 +39,7 @@ LAYERS = [
         "starter",
     ],
     ["cli"],
+    ["api"],
 ]
 """From the bottom up. A module imports from lower layers, and inside its own package."""
 

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from hpsearch.config import Config
     from hpsearch.loop import Outcome
     from hpsearch.store import RunFolder
-    from hpsearch.trial import Result
-
-CONFIG_NAME = "config.yaml"
 
 TOP = 10
 """How many rows of the leaderboard a finished run prints."""
@@ -64,43 +61,16 @@ def run(
 
     The same command again goes on where an interrupted run stopped, or says that it is complete.
     """
-    from dataclasses import replace
-
-    from hpsearch.runs import open_config
-    from hpsearch.store import RunFolder
+    from hpsearch.runs import folder_for, open_config
+    from hpsearch.warmstart import warm_started
 
     loaded = with_engine(open_config(config, name), engine, address)
-    itself = RunFolder(config.absolute().parent)
-    own = itself.exists() and itself.name == loaded.name and config.name == CONFIG_NAME
-    folder = itself if own else RunFolder(runs / loaded.name)
-    known = folder.exists() and (
-        earlier is None or folder.provenance().get("warm_start") == Path(earlier).name
-    )
-    if known:  # what was learned is part of the run, whatever became of the other one since
-        loaded = replace(loaded, earlier=folder.earlier())
-    elif earlier is not None:
-        learned = _learned(loaded, earlier, runs, quiet=quiet)
-        loaded = replace(loaded, earlier=learned, earlier_run=Path(earlier).name)
-    run_search(loaded, folder, jobs, quiet=quiet, verbose=verbose)
-
-
-def _learned(config: Config, name: str, runs: Path, *, quiet: bool) -> tuple[Result, ...]:
-    """Return the trials of another run that a search begins with, and say what differs."""
-    from hpsearch.errors import UserError
-    from hpsearch.runs import counted, load_run
-    from hpsearch.store import find_run
-    from hpsearch.warmstart import learned_from
-
-    folder = find_run(runs, name)
-    if folder.path.absolute() == (runs / config.name).absolute():
-        raise UserError(f"the run {config.name} cannot begin with its own trials: give another one")
-    before = load_run(folder, with_data=False)
-    known = counted(before, folder.results(curves=False))
-    found = learned_from(config, before, known)
+    folder = folder_for(loaded, runs, config)
+    loaded, notes = warm_started(loaded, folder, earlier, runs)
     if not quiet:
-        for note in found.notes:
+        for note in notes:
             click.echo(f"note: {note}", err=True)
-    return found.results
+    run_search(loaded, folder, jobs, quiet=quiet, verbose=verbose)
 
 
 def run_search(
@@ -108,9 +78,8 @@ def run_search(
 ) -> None:
     """Search, show how it goes, print the leaderboard, and end with the right exit code."""
     from hpsearch.cli.progress import show_progress
-    from hpsearch.config import traps
     from hpsearch.loop import search
-    from hpsearch.runs import changed_since_parent
+    from hpsearch.runs import remarks
 
     count = jobs_of(config, jobs)
 
@@ -118,20 +87,8 @@ def run_search(
         click.echo(f"warning: {text}", err=True)
 
     if not quiet:
-        for note in config.objective.notes():
-            click.echo(f"note: {note}", err=True)
-        key, most = config.strategy.at_once() or ("", count)
-        if count > most:
-            click.echo(
-                f"note: method.{key} is {most}, so {most} of the {count} jobs are used; "
-                f"method: {{name: {config.method}, {key}: {count}}} uses them all, and each trial "
-                "then sees fewer results",
-                err=True,
-            )
-        for name, text in traps(config):
-            warn(f"{name}: {text}" if name else text)
-        for source in changed_since_parent(config, folder):
-            warn(f"{source} has changed since the run {config.parent}, so scores will differ")
+        for remark in remarks(config, folder, count):
+            click.echo(remark, err=True)
     outcome = search(
         config,
         folder,
@@ -208,23 +165,8 @@ def _closing_words(config: Config, outcome: Outcome, folder: RunFolder) -> None:
 def _exit_code(outcome: Outcome, folder: RunFolder) -> int:
     if outcome.signal is not None:
         return 128 + outcome.signal
-    if outcome.failures:
-        first = outcome.failures[0]
-        click.echo(
-            f"{len(outcome.failures)} trials in a row failed. The first, trial {first.trial}:\n"
-            f"{first.message}\n"
-            "They stay in the record. When the objective is mended, begin anew with --name, or go "
-            f"on after them with budget.failures above {len(outcome.failures) + outcome.beyond}.",
-            err=True,
-        )
-        return 1
-    if not any(result.score is not None for result in outcome.results):
-        first_lost = next(iter(outcome.results), None)
-        why = f" Trial {first_lost.trial} {first_lost.status}: " if first_lost else ""
-        detail = (first_lost.message or "") if first_lost else ""
-        click.echo(f"No trial was complete.{why}{detail}", err=True)
-        if any(result.status == "diverged" for result in outcome.results):
-            click.echo("Diverged training usually needs a smaller learning_rate.", err=True)
-        click.echo(f"The record is in {folder.path}/", err=True)
+    why = outcome.in_vain(folder)
+    if why is not None:
+        click.echo(why, err=True)
         return 1
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import importlib
 import importlib.util
@@ -11,6 +12,7 @@ import os
 import sys
 import textwrap
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +33,17 @@ from hpsearch.objectives.base import (
 )
 from hpsearch.objectives.reported import ReportError, metrics_from
 from hpsearch.trial import Params
+
+IMPORTING: ContextVar[bool] = ContextVar("importing", default=False)
+"""Whether the file of a function is being imported: a search must not begin in it then."""
+
+
+class BeginsSearchError(BaseException):
+    """Ends the import of a script where it begins a search.
+
+    Not an Exception, which the script may catch.
+    """
+
 
 TARGET = Matching(
     r"[^:\s][^:]*:[A-Za-z_]\w*",
@@ -205,6 +218,13 @@ class PythonFunction:
         self._check_parameters(function, names)
 
     def _import(self, name: str) -> Any:
+        token = IMPORTING.set(True)
+        try:
+            return self._imported(name)
+        finally:
+            IMPORTING.reset(token)
+
+    def _imported(self, name: str) -> Any:
         path = self._path
         sys.path.insert(0, str(path.parent if path else self.base))
         if path and not path.is_file():
@@ -222,8 +242,14 @@ class PythonFunction:
             assert spec.loader is not None
             module = importlib.util.module_from_spec(spec)
             sys.modules[module.__name__] = module
-            spec.loader.exec_module(module)
+            with contextlib.suppress(BeginsSearchError):  # what it calls is defined above that
+                spec.loader.exec_module(module)
             return module
+        except BeginsSearchError:
+            raise ObjectiveError(
+                f"importing {name} begins a search\n"
+                'Let only the script do that: if __name__ == "__main__": search(...)'
+            ) from None
         except BaseException as error:
             advice = _where_it_failed(error)
             if isinstance(error, ModuleNotFoundError):
