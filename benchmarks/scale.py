@@ -22,7 +22,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import hpsearch.search as loop
+import hpsearch.loop as loop
 from hpsearch.config import build_config
 from hpsearch.runner import Work
 from hpsearch.store import RunFolder

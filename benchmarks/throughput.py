@@ -82,7 +82,7 @@ def spin(x: float, y: float, seconds: float) -> float:
 def hpsearch_run(trials: int, folder: Path, *, sync: str = "group", seconds: float = 0) -> Any:
     """Run a search as the command does; tenths are the seconds that each tenth of it took."""
     from hpsearch.config import load_config
-    from hpsearch.search import search
+    from hpsearch.loop import search
     from hpsearch.store import RunFolder
 
     (folder / "trivial.py").write_text(OBJECTIVE.format(seconds=seconds))

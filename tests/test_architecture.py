@@ -37,6 +37,7 @@ LAYERS = [
         "panda",
         "gradcheck",
         "starter",
+        "export",
     ],
     ["cli"],
     ["api"],

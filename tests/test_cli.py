@@ -22,7 +22,7 @@ from hpsearch.yamlfile import read_yaml
 
 COMMANDS = [
     *("init", "run", "resume", "refine", "report", "list", "best", "compare"),
-    *("panda", "evaluate", "predict", "retest", "preview", "gradcheck", "schema"),
+    *("panda", "evaluate", "predict", "retest", "export", "preview", "gradcheck", "schema"),
 ]
 
 

@@ -17,9 +17,9 @@ from conftest import without_seconds
 from hpsearch import store
 from hpsearch.config import Config, load_config
 from hpsearch.errors import MachineError
+from hpsearch.loop import search, supervise
 from hpsearch.recorder import Recorder
 from hpsearch.runner import BATCH, MOST, Work, _Pace, _shared, run_trials
-from hpsearch.search import search, supervise
 from hpsearch.store import RECORD, RunFolder
 from hpsearch.supervisor import Halt, Supervisor
 from hpsearch.trial import Result, Trial
@@ -227,7 +227,7 @@ PARENT = """
 import contextlib, sys
 from pathlib import Path
 from hpsearch.config import load_config
-from hpsearch.search import search
+from hpsearch.loop import search
 from hpsearch.store import RunFolder
 
 @contextlib.contextmanager

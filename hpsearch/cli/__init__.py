@@ -15,6 +15,7 @@ from hpsearch import __version__
 from hpsearch.cli.best import best
 from hpsearch.cli.compare import compare
 from hpsearch.cli.evaluate import evaluate
+from hpsearch.cli.export import export
 from hpsearch.cli.gradcheck import gradcheck
 from hpsearch.cli.init import init
 from hpsearch.cli.list_runs import list_runs
@@ -79,7 +80,7 @@ def cli() -> None:
 
 for command in (
     *(init, run, resume, refine, report, list_runs, best, compare),
-    *(panda, evaluate, predict, retest, preview, gradcheck, schema),
+    *(panda, evaluate, predict, retest, export, preview, gradcheck, schema),
 ):
     cli.add_command(command)
 
