@@ -4,8 +4,7 @@ From Python: `search` runs one, `load_config` checks a config, `open_run` reads 
 These names are imported when they are first used, so that `import hpsearch` costs nothing.
 """
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # typing's own takes longer to import than all of this
 if TYPE_CHECKING:
     from hpsearch.api import Results, load_config, open_run, search
     from hpsearch.config import Config
@@ -36,13 +35,15 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'hpsearch' has no attribute '{name}'")
-    from importlib import import_module
+if not TYPE_CHECKING:  # or a misspelt name would have a type
 
-    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
-    return value
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module 'hpsearch' has no attribute '{name}'")
+        from importlib import import_module
+
+        value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+        return value
 
 
 def __dir__() -> list[str]:
