@@ -414,10 +414,8 @@ class RunFolder:
             yield descriptor
         finally:
             self._record = None
+            self._close_index(is_needed=os.fstat(descriptor).st_size >= LARGE)
             os.close(descriptor)
-            if self._index is not None:
-                os.close(self._index)
-                self._index = None
 
     def _open_index(self, whole: int) -> None:
         """Go on with the index of a record of so many bytes, or make it anew."""
@@ -433,6 +431,14 @@ class RunFolder:
                     for line in file:
                         end += len(line)
                         os.write(self._index, index.entry(decode(line), end))
+
+    def _close_index(self, *, is_needed: bool) -> None:
+        if self._index is not None:
+            os.close(self._index)
+            self._index = None
+            if not is_needed:
+                with contextlib.suppress(OSError):
+                    (self.path / INDEX).unlink()
 
     def _is_something_else(self) -> bool:
         """Tell whether the path is taken, but not by a run."""

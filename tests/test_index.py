@@ -96,6 +96,7 @@ def test_a_small_record_is_read_whole(tmp_path: Path) -> None:
     given, rng = config(), random.Random(0)
     folder = recorded(RunFolder(tmp_path / "run"), [made_up(k, rng) for k in range(50)], given)
     assert len(leading(given, folder, 2).run.results) == 50
+    assert not (folder.path / INDEX).exists()
 
 
 @pytest.mark.usefixtures("large")
