@@ -650,6 +650,10 @@ def test_a_ray_cluster_loses_a_worker_for_nothing_and_all_of_itself_for_a_senten
 ) -> None:
     path = write(ray_head, "curve", "halving", 9, more=", epochs: 9")
     path.write_text(path.read_text().replace("engine: dask", "engine: ray"))
+    code = path.parent / "user.py"
+    head = "def curve(x, seed):\n"
+    assert head in code.read_text()
+    code.write_text(code.read_text().replace(head, head + "    time.sleep(0.2)\n"))
     expected, *_ = searched(path, "local", engine="local", address=None)
     killed: list[str] = []
 

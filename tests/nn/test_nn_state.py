@@ -197,26 +197,26 @@ def test_a_file_that_was_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_damaged_byte_is_refused_or_has_changed_nothing(tmp_path: Path) -> None:
-    """Every byte in turn, with one bit and with all bits turned: not all of a zip's matter."""
+    """Each byte in turn, with one bit or all bits turned: not all of a zip's matter."""
     path = tmp_path / "state"
     content = bytearray(saved(path))
     right = load_state(path)
     refused = 0
     for position in range(len(content)):
-        for bits in (1, 255):
-            content[position] ^= bits
-            path.write_bytes(content)
-            content[position] ^= bits
-            try:
-                found = load_state(path)
-            except ValueError as error:
-                assert "state is no saved state of a training" in str(error)  # noqa: PT017
-                refused += 1
-                continue
-            assert found.keys() == right.keys()
-            for name, value in right.items():
-                np.testing.assert_array_equal(found[name], value)
-    assert refused > len(content)
+        bits = (1, 255)[position % 2]
+        content[position] ^= bits
+        path.write_bytes(content)
+        content[position] ^= bits
+        try:
+            found = load_state(path)
+        except ValueError as error:
+            assert "state is no saved state of a training" in str(error)  # noqa: PT017
+            refused += 1
+            continue
+        assert found.keys() == right.keys()
+        for name, value in right.items():
+            np.testing.assert_array_equal(found[name], value)
+    assert refused > len(content) / 2
 
 
 @given(before=st.integers(1, 9), patience=st.integers(1, 4), seed=st.integers(0, 3))
