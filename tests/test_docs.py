@@ -5,22 +5,29 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import statistics
+import subprocess
+import sys
+from dataclasses import fields
 from pathlib import Path
 
 import jsonschema
 import pytest
 
 from conftest import ROOT, Command
-from hpsearch.config import config_schema, load_config
+from hpsearch.config import config_schema, load_config, traps
 from hpsearch.config.definitions import Data, Run
 from hpsearch.config.reading import section_schema, words
 from hpsearch.data import DATASETS, READERS
 from hpsearch.nn.settings import Settings
+from hpsearch.store import RunFolder
+from hpsearch.trial import STATUSES, Result
 from hpsearch.yamlfile import parse_yaml
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+LESSONS = sorted((ROOT / "configs" / "lessons").glob("*.yaml"))
 
 
 @pytest.fixture
@@ -76,6 +83,64 @@ def test_the_error_is_shown_as_it_is_printed(command: Command, here: Path) -> No
     assert command("run", "typo.yaml").stderr == shown.split("\n", 1)[1]
 
 
+def test_the_tutorial_works_in_an_empty_folder_as_it_is_written(
+    command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "tiny.yaml").unlink()
+    text = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    steps = r"^`([\w.]+)`:\n\n```\w*\n(.*?)^```|^(hpsearch [^\n]*)"
+    for name, content, line in re.findall(steps, text, re.MULTILINE | re.DOTALL):
+        if name:
+            (tmp_path / name).write_text(content)
+        else:
+            done = command(*shlex.split(line)[1:])
+            assert done.returncode == 0, f"{line}: {done.stderr}"
+    linear, log = (
+        statistics.median(each.score or 1 for each in RunFolder(tmp_path / "runs" / name).results())
+        for name in ("linear", "log")
+    )
+    assert log < 0.2 < linear
+    assert {path.name for path in (tmp_path / "runs").iterdir()} >= {"log-refined", "schedule"}
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_every_lesson_loads_without_a_trap_and_says_how_to_run_it(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert all(line.startswith("# ") for line in lines[:3])
+    assert lines[2].startswith("# Run it with: hpsearch ")
+    program, *arguments = shlex.split(lines[2].partition(": ")[2])
+    assert program == "hpsearch"
+    assert all((ROOT / each).exists() for each in arguments if "/" in each)
+    config = load_config(path)
+    assert bool(list(traps(config))) == ("linear" in path.stem or path.stem == "luck")
+    (page,) = re.findall(r"docs/lessons/[\w-]+\.md", "".join(lines[:3]))
+    assert path.name in (ROOT / page).read_text(encoding="utf-8")
+
+
+def test_the_record_is_read_as_its_page_reads_it(tiny_run: Path) -> None:
+    page = (ROOT / "docs" / "record.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    record = tiny_run / "trials.jsonl"
+
+    def read() -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-S", "-c", code, str(record)]
+        return subprocess.run(words, capture_output=True, text=True, timeout=60)
+
+    results = sorted(RunFolder(tiny_run).results(), key=lambda each: each.trial)
+    told = [f"{each.trial} {each.status} {each.score}" for each in results]
+    assert sorted(read().stdout.splitlines()) == told
+    record.write_bytes(record.read_bytes().replace(b'"complete"', b'"crashed!"', 1))
+    assert "damaged" in read().stderr
+
+
+def test_every_member_of_a_record_is_on_its_page() -> None:
+    page = (ROOT / "docs" / "record.md").read_text(encoding="utf-8")
+    for member in ("format", *(field.name for field in fields(Result)), "checksum"):
+        assert re.search(rf"^\| [^|]*`{member}`", page, re.MULTILINE), member
+    for status in STATUSES:
+        assert f"`{status}`" in page
+
+
 def test_every_hyperparameter_is_in_the_trainers_page_with_its_range() -> None:
     page = (ROOT / "docs" / "trainer.md").read_text(encoding="utf-8")
     for name, schema in section_schema(Settings)["properties"].items():
@@ -116,10 +181,10 @@ def test_every_key_of_run_is_in_the_page_on_clusters_with_its_range() -> None:
     assert len(re.findall(r"^\| `\w+` \| .* \| .* \| .* \|$", page, re.M)) == len(properties)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_link_leads_somewhere(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    for target in re.findall(r"\]\(([^)#]+)\)", text):
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
         assert target.startswith("https://") or (page.parent / target).exists(), target
     for target in re.findall(r"`((?:docs|configs|benchmarks|tests|hpsearch)/[\w./-]+\w)`", text):
         assert (ROOT / target).exists(), target
