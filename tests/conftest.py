@@ -44,9 +44,9 @@ run: {jobs: 1}
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """A process for each core, at most four; none beside this one when single tests are named."""
+    """One process more than cores, as many tests wait; none beside this one for single tests."""
     single = bool(config.args) and all("::" in argument for argument in config.args)
-    return 0 if single else min(os.cpu_count() or 1, 4)
+    return 0 if single else min((os.cpu_count() or 1) + 1, 4)
 
 
 @pytest.fixture(scope="session")
