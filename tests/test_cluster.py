@@ -673,7 +673,7 @@ def test_a_ray_cluster_loses_a_worker_for_nothing_and_all_of_itself_for_a_senten
             end_all(Path(os.environ["TEST_RAY"]))
 
     with pytest.raises(MachineError, match=r"the Ray cluster at .* had no worker that answers"):
-        searched(path, "all", kill_all, cluster_timeout="15s")
+        searched(path, "all", kill_all, cluster_timeout="30s")
     announced = len(RunFolder(path.parent / "runs" / "all").results())
     assert announced >= 3
     assert capsys.readouterr().out == ""
