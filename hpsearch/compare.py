@@ -97,11 +97,10 @@ def _described(side: Side) -> dict[str, Any]:
     identity = config.identity()
     objective = {key: each for key, each in identity["objective"].items() if key != "numbers"}
     source = config.objective.data_section(config.objective.folder()).get("source")
-    own = {each.name for each in fields(config.strategy)}  # type: ignore[arg-type]
     method = {
         key: each
         for key, each in identity["method"].items()
-        if key != "trials" or key in own  # which is budget.trials
+        if key != "trials" or hasattr(config.strategy, key)  # which is else budget.trials
     }
     described = {
         "metric": identity["metric"],

@@ -103,7 +103,7 @@ def _become_commands() -> None:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         for number, name in enumerate(request["files"], 1):
             os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
-        sys.stdin = open(0, closefd=False)  # noqa: SIM115
+        sys.stdin = os.fdopen(0, closefd=False)
         sys.argv = [str(MAIN), *request["arguments"]]
         sys.path[0] = request["folder"]
         return

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,7 @@ def module(here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[st
 
     def write(text: str) -> Any:
         (here / "user_code.py").write_text(text)
-        import user_code  # type: ignore[import-not-found]
-
-        return user_code
+        return import_module("user_code")
 
     yield write
     sys.modules.pop("user_code", None)

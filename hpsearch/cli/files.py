@@ -19,6 +19,21 @@ def check_place(path: Path) -> None:
         raise UserError(f"{path}: the folder {path.parent} cannot be written")
 
 
+def write_new(path: Path, text: str) -> None:
+    """Write a file that is not there yet."""
+    from hpsearch.errors import UserError
+
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise UserError(f"{path} exists already; choose another file") from None
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no folder {path.parent}") from None
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from None
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Replace a file as a whole: nothing is left half-written."""
     from hpsearch.errors import UserError

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from hpsearch.cli.files import write_new
 from hpsearch.cli.options import hint
 
 
@@ -56,13 +57,7 @@ def init(
     else:
         assert problem is not None
         raise problem
-    try:
-        with path.open("x", encoding="utf-8") as config:
-            config.write(text)
-    except FileExistsError:
-        raise UserError(f"{path} exists already; choose another file") from None
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from None
+    write_new(path, text)
     click.echo(text, nl=False)
     click.echo(f"Wrote {path}", err=True)
     name = shlex.quote(str(path))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hpsearch.cli.files import write_new
 from hpsearch.cli.options import (
     complete_run,
     for_runs,
@@ -319,22 +320,12 @@ def _replay(folder: RunFolder, *, quiet: bool) -> None:
 
 
 def _write(folder: RunFolder, path: Path, runs: Path, *, quiet: bool) -> None:
-    from hpsearch.errors import UserError
     from hpsearch.panda import written
     from hpsearch.runs import load_by_hand
     from hpsearch.story import Story
 
     config = load_by_hand(folder, with_data=False)
-    text = written(config, Story(folder.acts()), path.parent)
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise UserError(f"{path} exists already; choose another file") from None
-    except FileNotFoundError:
-        raise UserError(f"{path}: there is no folder {path.parent}") from None
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from None
+    write_new(path, written(config, Story(folder.acts()), path.parent))
     if not quiet:
         command = for_runs(f"hpsearch run {shlex.quote(str(path))}", runs)
         click.echo(f"Wrote {path}. To run it:\n  {command}", err=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hpsearch.cli.files import write_new
 from hpsearch.cli.options import (
     complete_run,
     for_runs,
@@ -96,7 +97,7 @@ def refine(
         _check_fits(config.size, config.budget.trials)
     text = config.document.raw.decode()
     if write:
-        _write(write, text)
+        write_new(write, text)
         if not quiet:
             command = for_runs(f"hpsearch run {shlex.quote(str(write))}", runs)
             click.echo(f"Wrote {write}. To run it:\n  {command}", err=True)
@@ -144,17 +145,3 @@ def _checked(name: str) -> str:
     if not re.fullmatch(RUN_NAME.pattern, name):
         raise UserError(f"'{name}' cannot name a run: it needs {RUN_NAME.words}")
     return name
-
-
-def _write(path: Path, text: str) -> None:
-    from hpsearch.errors import UserError
-
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise UserError(f"{path} exists already; choose another file") from None
-    except FileNotFoundError:
-        raise UserError(f"{path}: there is no folder {path.parent}") from None
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from None

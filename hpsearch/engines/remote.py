@@ -564,7 +564,7 @@ def open_remote(
     module, _, name = place.partition(":")
     shipment = NOTHING if address is None else shipment_of(objective, files)
     folder = str(places.path.absolute())
-    own_code = isinstance(objective, PythonFunction | Command)
+    base = objective.base if isinstance(objective, PythonFunction | Command) else objective.folder()
     run = hashlib.sha256(f"{platform.node()} {os.getuid()} {folder}".encode()).hexdigest()[:32]
     setup = Setup(
         session=uuid.uuid4().hex,
@@ -575,7 +575,7 @@ def open_remote(
         shipment=shipment,
         folder=folder,
         cwd=os.getcwd(),
-        base=str(objective.base if own_code else objective.folder()),  # type: ignore[attr-defined]
+        base=str(base),
         lease=limit,
     )
     try:

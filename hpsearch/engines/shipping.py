@@ -113,7 +113,7 @@ def _matching(home: Path, pattern: str) -> list[Path]:
     """Return what a pattern or a path fits; a folder stands for all that is in it."""
     try:
         found = [home / pattern] if Path(pattern).is_absolute() else list(home.glob(pattern))
-    except (ValueError, NotImplementedError):
+    except ValueError:  # no pattern at all
         found = []
     inside = [path for each in found if each.is_dir() for path in each.rglob("*")]
     return [Path(os.path.normpath(path)) for path in (*found, *inside)]

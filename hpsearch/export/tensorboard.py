@@ -109,6 +109,8 @@ def _value(axis: Axis, value: Any) -> bool | float | str:
     kinds = {type(option) for option in axis.options}
     if kinds <= {int, float}:
         return float(value)
-    if kinds in ({bool}, {str}):
-        return value  # type: ignore[no-any-return]
+    if kinds == {bool}:
+        return bool(value)
+    if kinds == {str}:
+        return str(value)
     return option_text(value)
