@@ -250,6 +250,7 @@ def test_a_program_that_cannot_be_read_asks_nothing(answer: Command, tmp_path: P
         (["--python", "f"], "--python takes file.py or file.py:function"),
         (["--command", "python 'x"], "--command: No closing quotation"),
         (["--command", ""], "--command: it is empty"),
+        (["--command", "python -u nope.py"], "--command: there is no file nope.py in "),
     ],
 )
 def test_what_cannot_be_begun_is_a_sentence_and_nothing_is_written(

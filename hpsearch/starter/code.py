@@ -337,7 +337,7 @@ def command_config(command: str, folder: Path, here: Path) -> str:
         folder: Where the config will be.
         here: The folder in which the program is started now.
     Raises:
-        UserError: the command has an open quote, or is empty.
+        UserError: the command has an open quote, is empty, or starts a script that is not there.
     """
     try:
         words = shlex.split(command)
@@ -349,6 +349,10 @@ def command_config(command: str, folder: Path, here: Path) -> str:
     tree = None
     if script is not None and (here / script).is_file():
         tree = _parsed(here / script)
+    elif script is not None and all(
+        each.startswith("-") for each in words[1 : words.index(script)]
+    ):
+        raise UserError(f"--command: there is no file {script} in {here}")
     given = {each.split("=")[0] for each in words if each.startswith("--")}
     options = [] if tree is None else script_options(tree)
     parts, entries, budget = [command.replace("{", "{{").replace("}", "}}")], {}, ""
