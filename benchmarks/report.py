@@ -20,8 +20,9 @@ from pathlib import Path
 import numpy as np
 
 from hpsearch.config import Config, load_config
+from hpsearch.lines import encode
 from hpsearch.provenance import describe, session
-from hpsearch.store import CONFIG, RECORD, RunFolder, encode
+from hpsearch.store import CONFIG, RECORD, RunFolder
 from hpsearch.trial import Result
 
 TEXT = """\

@@ -12,19 +12,12 @@ from typing import TYPE_CHECKING, Any, overload
 from hpsearch.config import Config, build_config
 from hpsearch.config.mapping import document_of
 from hpsearch.errors import InVainError, UserError
+from hpsearch.finding import find_run
 from hpsearch.objectives.python import IMPORTING, BeginsSearchError
 from hpsearch.report import FORMATS, Table, leaderboard, trials_table
-from hpsearch.runs import (
-    best_of,
-    end_of,
-    folder_for,
-    load_run,
-    open_config,
-    remarks,
-    run_of,
-    trials_of,
-)
-from hpsearch.store import RunFolder, find_run
+from hpsearch.runs import folder_for, load_run, open_config, remarks
+from hpsearch.standings import best_of, end_of, run_of, trials_of
+from hpsearch.store import RunFolder
 from hpsearch.trial import Result, ranked, trials_text
 from hpsearch.warmstart import warm_started
 

@@ -13,7 +13,8 @@ from hpsearch.intervals import LEVEL
 from hpsearch.repeats import deviation
 from hpsearch.report import Column, Table
 from hpsearch.report.table import measure_text
-from hpsearch.runs import check_begun, load_run, measured_on, trials_of
+from hpsearch.runs import load_run
+from hpsearch.standings import check_begun, trials_of
 from hpsearch.store import RunFolder
 from hpsearch.trial import Result, cost, none_complete_text, plain, ranked, standing
 from hpsearch.yamlfile import dump
@@ -64,7 +65,7 @@ def side_of(folder: RunFolder) -> Side:
     return Side(
         config,
         results,
-        measured_on(folder),
+        folder.measured_on(),
         provenance.get("sources", {}),
         provenance.get("warm_start"),
     )

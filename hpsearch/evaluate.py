@@ -8,16 +8,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hpsearch.config import Config
+from hpsearch.derived import refresh_leaderboard, test_text
 from hpsearch.errors import UserError
 from hpsearch.final import Final, epochs_to_train, train_final
+from hpsearch.finding import all_runs
 from hpsearch.intervals import LEVEL
 from hpsearch.model import Model, decode_model
 from hpsearch.objectives.mlp import MLP
 from hpsearch.provenance import versions
 from hpsearch.report import Column, Table
 from hpsearch.report.table import measure_text
-from hpsearch.runs import best_of, load_run, measured_on, refresh_leaderboard, test_text
-from hpsearch.store import MODEL, RunFolder, all_runs
+from hpsearch.runs import load_run
+from hpsearch.standings import best_of
+from hpsearch.store import MODEL, RunFolder
 from hpsearch.trial import Result, plain
 
 TRAIN, BOTH = "train", "train + dev"
@@ -34,7 +37,7 @@ def final_training(config: Config, folder: RunFolder, *, include_dev: bool) -> t
     """
     objective = trainer_of(config, "trains no model that it could keep")
     best, _ = best_of(config, folder)
-    recorded = measured_on(folder).get("sha256")
+    recorded = folder.measured_on().get("sha256")
     if recorded not in (None, objective.identity()["data"]["sha256"]):
         raise UserError(
             f"the data have changed since the run {folder.name}, so its setting cannot be trained "
@@ -94,7 +97,7 @@ def _about(config: Config, folder: RunFolder, best: Result, *, include_dev: bool
         "metric": config.metric_name,
         "score": best.score,
         "trained_on": BOTH if include_dev else TRAIN,
-        "data": measured_on(folder).get("sha256"),
+        "data": folder.measured_on().get("sha256"),
     }
 
 
@@ -204,7 +207,7 @@ def warnings(config: Config, folder: RunFolder, found: dict[str, Any]) -> Iterat
         other.name
         for other in sorted(all_runs(folder.path.absolute().parent), key=lambda each: each.name)
         if other.name != folder.name
-        and measured_on(other) == measured_on(folder)
+        and other.measured_on() == folder.measured_on()
         and _has_tests(other)
     ]
     if others:

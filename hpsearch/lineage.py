@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from hpsearch.config import Config
 from hpsearch.errors import HpsearchError
+from hpsearch.finding import all_runs
 from hpsearch.report import Column, Table
 from hpsearch.report.table import measure_text
-from hpsearch.runs import load_run, trials_of
+from hpsearch.runs import load_run
 from hpsearch.space import Choice, ends
-from hpsearch.store import RunFolder, all_runs
+from hpsearch.standings import trials_of
+from hpsearch.store import RunFolder
 from hpsearch.trial import Result, cost, ranked
 
 

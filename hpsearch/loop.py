@@ -14,7 +14,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from hpsearch.changed import changed_sources
 from hpsearch.config import Config
+from hpsearch.derived import write_tables
 from hpsearch.ending import is_failure
 from hpsearch.engines import ENGINES, Engine, Work, Workers
 from hpsearch.engines.base import EVERY
@@ -25,17 +27,10 @@ from hpsearch.history import History
 from hpsearch.objectives import ObjectiveError
 from hpsearch.provenance import session
 from hpsearch.recorder import Recorder
-from hpsearch.runs import (
-    Leading,
-    changed_sources,
-    check_record,
-    counted,
-    ending_of,
-    open_folder,
-    write_tables,
-)
+from hpsearch.runs import check_record, open_folder
 from hpsearch.scales import Real
 from hpsearch.seeds import stream
+from hpsearch.standings import Leading, counted, ending_of
 from hpsearch.store import RunFolder
 from hpsearch.strategies import SEES_NOTHING, Halving, Own, StrategyError
 from hpsearch.supervisor import Halt, Supervisor

@@ -8,12 +8,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from hpsearch.changed import changes_since
 from hpsearch.config import Config
 from hpsearch.errors import HpsearchError
+from hpsearch.finding import all_runs
 from hpsearch.report import Column, Table
 from hpsearch.report.table import measure_text
-from hpsearch.runs import changes_since, end_of, load_by_hand, load_run, trials_of
-from hpsearch.store import RunFolder, all_runs
+from hpsearch.runs import load_by_hand, load_run
+from hpsearch.standings import end_of, trials_of
+from hpsearch.store import RunFolder
 from hpsearch.story import Story
 from hpsearch.strategies import Listed
 from hpsearch.trial import Result, none_complete_text, ranked

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from hpsearch.changed import changed_sources
 from hpsearch.child import finite
 from hpsearch.config import Config, by_hand_yaml, read_value, settled
 from hpsearch.errors import MachineError, UserError, nearest
@@ -25,7 +26,7 @@ from hpsearch.objectives.by_hand import Training, check_by_hand, training_of
 from hpsearch.objectives.mlp import MLP
 from hpsearch.objectives.python import PythonFunction
 from hpsearch.provenance import session
-from hpsearch.runs import changed_sources, open_folder
+from hpsearch.runs import open_folder
 from hpsearch.space import Choice, option_text
 from hpsearch.store import LOG, RunFolder
 from hpsearch.story import ActError, Event, Metrics, Story

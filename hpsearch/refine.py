@@ -10,8 +10,8 @@ from typing import Any
 from hpsearch.config import Config, allowed, refined_yaml
 from hpsearch.config.definitions import DEFAULT_TRIALS, MOST_REPEATS
 from hpsearch.errors import UserError
-from hpsearch.runs import trials_of
 from hpsearch.space import Choice
+from hpsearch.standings import trials_of
 from hpsearch.strategies import STRATEGIES, Listed
 from hpsearch.strategies.grid import Grid
 from hpsearch.trial import Result, ranked

@@ -13,8 +13,9 @@ from hpsearch.intervals import LEVEL, Interval, of_mean
 from hpsearch.repeats import deviation, mean
 from hpsearch.report import Column, Table
 from hpsearch.report.table import is_share, measure_text
-from hpsearch.runs import best_of, load_run
+from hpsearch.runs import load_run
 from hpsearch.seeds import sequence
+from hpsearch.standings import best_of
 from hpsearch.store import CONFIG, RunFolder
 from hpsearch.strategies import Listed
 from hpsearch.trial import Result, ranked, standing

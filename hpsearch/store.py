@@ -8,37 +8,21 @@ import fcntl
 import itertools
 import json
 import os
-import re
 import shlex
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hpsearch import index
-from hpsearch.errors import MachineError, UserError, nearest
-from hpsearch.fields import RUN_NAME
-from hpsearch.trial import Result, frozen
-
-FORMAT = 3
-"""The version of the record's lines; those of 1 lack `scores` and `note`, those of 2 what counts
-epochs and steps."""
-
-OPTIONAL: dict[str, tuple[Any, ...]] = {
-    "scores": ([],),
-    "note": (None, {}),
-    "epochs": (None,),
-    "step": (None,),
-    "start": (0,),
-    "rung": (None,),
-}
-"""What a line has only where there is something to say, and what says nothing."""
+from hpsearch.errors import MachineError, UserError
+from hpsearch.lines import decode, encode, sealed, unsealed
+from hpsearch.trial import Result
 
 PROVENANCE_FORMAT = 1
 TESTS_FORMAT = 1
-ACTS_FORMAT = 1
 """The version of the lines on the test set."""
+ACTS_FORMAT = 1
 
 RUNS = "runs"
 """The folder of the runs, unless a command says otherwise."""
@@ -62,53 +46,6 @@ EARLIER = "earlier.jsonl"
 INDEX = "trials.index"
 STATES = "**/state*.npz"
 """What a training leaves in its trial's folder to go on from."""
-
-
-_JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
-
-
-def encode(result: Result) -> bytes:
-    """Write a result as one line of strict JSON whose last member is a checksum of the rest."""
-    record = {"format": FORMAT, **vars(result)}  # asdict copies all that is in it, slowly
-    for name, empty in OPTIONAL.items():
-        if record[name] in empty:
-            del record[name]
-    return _sealed(record)
-
-
-def _sealed(record: Mapping[str, Any]) -> bytes:
-    body = _JSON.encode(record).encode()
-    return b'%s,"checksum":"%08x"}\n' % (body[:-1], zlib.crc32(body[:-1]))
-
-
-def _unsealed(line: bytes, format: int, what: str) -> dict[str, Any]:
-    """Read a line that `_sealed` wrote; ValueError and UserError as `decode`."""
-    match = re.fullmatch(rb'(.*),"checksum":"([0-9a-f]{8})"}\n', line)
-    if not match or zlib.crc32(match[1]) != int(match[2], 16):
-        raise ValueError("damaged")
-    record: dict[str, Any] = json.loads(match[1] + b"}")
-    version = record.pop("format")
-    if version not in range(1, format + 1):
-        raise UserError(
-            f"{what} has format {version}, and this hpsearch reads up to {format}: upgrade hpsearch"
-        )
-    return record
-
-
-def decode(line: bytes, *, curves: bool = True) -> Result:
-    """Read one line of the record.
-
-    curves: False to leave the curves out, which are large.
-
-    Raises:
-        ValueError: not a whole, unchanged line.
-        UserError: written by a newer hpsearch.
-    """
-    record = _unsealed(line, FORMAT, "the record")
-    record["params"] = {name: frozen(value) for name, value in record["params"].items()}
-    if not curves:
-        record["curve"] = {}
-    return Result(**{**record, "unit": tuple(record["unit"])})
 
 
 @dataclass(frozen=True)
@@ -242,6 +179,12 @@ class RunFolder:
             )
         return found if _is_provenance(found) else {}
 
+    def measured_on(self) -> dict[str, Any]:
+        """Return what is known of the data that the run was measured on; empty without any."""
+        identity = self.provenance().get("identity")
+        data = identity.get("data") if isinstance(identity, dict) else None
+        return data if isinstance(data, dict) else {}
+
     def read(self, name: str) -> bytes | None:
         """Return what is in a file of the folder; None where it is not there.
 
@@ -274,7 +217,7 @@ class RunFolder:
         found = []
         for number, line in enumerate(lines, start=1):
             try:
-                found.append(_unsealed(line, TESTS_FORMAT, str(path)))
+                found.append(unsealed(line, TESTS_FORMAT, str(path)))
             except ValueError:
                 if number < len(lines):
                     raise MachineError(
@@ -306,7 +249,7 @@ class RunFolder:
             raise _machine(error, path) from None
         for number, line in enumerate(content.splitlines(keepends=True), start=1):
             try:
-                found.append(_unsealed(line, ACTS_FORMAT, str(path)))
+                found.append(unsealed(line, ACTS_FORMAT, str(path)))
             except ValueError:
                 if whole + len(line) < len(content):
                     raise MachineError(
@@ -481,7 +424,7 @@ class RunFolder:
             MachineError: it could not be written; the record holds whole lines only.
         """
         assert self._record is not None, "append_act needs claim_acts"
-        self._append([_sealed({"format": ACTS_FORMAT, **event})], ACTS)
+        self._append([sealed({"format": ACTS_FORMAT, **event})], ACTS)
 
     def _append(self, lines: Sequence[bytes], name: str) -> int:
         """Add lines to a record; return of how many bytes it was."""
@@ -565,7 +508,7 @@ class RunFolder:
             MachineError: it could not be written; the earlier ones are untouched.
         """
         assert self._record is not None, "add_test needs claim"
-        lines = [_sealed({"format": TESTS_FORMAT, **each}) for each in (*self.tests(), found)]
+        lines = [sealed({"format": TESTS_FORMAT, **each}) for each in (*self.tests(), found)]
         self.write(TESTS, b"".join(lines))
 
     def remove(self, name: str) -> None:
@@ -683,33 +626,6 @@ def _machine(error: OSError, path: Path) -> MachineError:
     return MachineError(f"{path}: {error.strerror}")
 
 
-def find_run(runs: Path, name: str | None) -> RunFolder:
-    """Return a run by its name under `runs` or its path; without a name, the newest.
-
-    Raises:
-        UserError: there is no such run.
-    """
-    known = sorted(all_runs(runs), key=_age)
-    if name is None:
-        if not known:
-            raise UserError(f"{_no_runs(runs)}; begin with: hpsearch run CONFIG")
-        return known[-1]
-    candidates = [RunFolder(Path(name))]
-    if re.fullmatch(RUN_NAME.pattern, name):
-        candidates.insert(0, RunFolder(runs / name))
-    for folder in candidates:
-        if folder.exists():
-            return folder
-    names = [folder.name for folder in known]
-    meant = nearest(name, names)
-    hint = f"Did you mean '{meant}'? " if meant else ""
-    if not names:
-        raise UserError(f"there is no run '{name}': {_no_runs(runs)}")
-    older = f" and {len(names) - 10} older" if len(names) > 10 else ""
-    listed = f"Runs: {', '.join(names[-10:])}{older}."
-    raise UserError(f"there is no run '{name}' in {runs}\n{hint}{listed}")
-
-
 def _is_provenance(found: Any) -> bool:
     """Tell whether what was read has the shape that is written."""
     if not isinstance(found, dict):
@@ -723,30 +639,3 @@ def _is_provenance(found: Any) -> bool:
         and isinstance(sessions, list)
         and all(isinstance(each, dict) and "started" in each for each in sessions)
     )
-
-
-def _no_runs(runs: Path) -> str:
-    what = "there is no run in" if runs.is_dir() else "there is no folder"
-    return (
-        f"{what} {runs.absolute()} (runs are written where hpsearch is started: go there, or give "
-        "--runs-dir)"
-    )
-
-
-def all_runs(runs: Path) -> Iterator[RunFolder]:
-    """Yield every run in a folder, in no order."""
-    paths: list[Path] = []
-    with contextlib.suppress(OSError):
-        paths = list(runs.iterdir())
-    for path in paths:
-        with contextlib.suppress(OSError):  # one that cannot be read hides no other
-            if RunFolder(path).exists():
-                yield RunFolder(path)
-
-
-def _age(folder: RunFolder) -> tuple[int, str]:
-    try:
-        name = ACTS if folder.has_acts() else RECORD
-        return (folder.path / name).stat().st_mtime_ns, folder.name
-    except OSError:
-        return 0, folder.name

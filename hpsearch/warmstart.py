@@ -11,9 +11,11 @@ import numpy as np
 
 from hpsearch.config import Config
 from hpsearch.errors import UserError
-from hpsearch.runs import comparable, counted, load_run
+from hpsearch.finding import find_run
+from hpsearch.runs import load_run
 from hpsearch.space import Axis, Choice, ends
-from hpsearch.store import RunFolder, find_run
+from hpsearch.standings import comparable, counted
+from hpsearch.store import RunFolder
 from hpsearch.trial import Params, Result
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from browser import PROGRAM, Browser, chromium
+from hpsearch.derived import report_of
+from hpsearch.lines import encode
 from hpsearch.report.page import report_page
 from hpsearch.report.picture import MOST_TRIALS
 from hpsearch.report.pictures import BY_HAND, PICTURES
-from hpsearch.runs import report_of
-from hpsearch.store import RECORD, RunFolder, encode
+from hpsearch.store import RECORD, RunFolder
 from test_page import HOSTILE, TEXT, by_hand, hostile, made, plain, result
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="there is no Chromium on this machine")

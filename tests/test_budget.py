@@ -17,7 +17,7 @@ from conftest import TINY, Command, drained, without_seconds
 from hpsearch.child import run_trial
 from hpsearch.config import load_config
 from hpsearch.objectives import Context, Names, Objective
-from hpsearch.runs import how_it_ended
+from hpsearch.standings import how_it_ended
 from hpsearch.store import RunFolder
 
 # The trial's own view: a deadline that has passed, and no clock to wait for.

@@ -240,7 +240,7 @@ def table(folder: RunFolder) -> str:
 def orders(folder: RunFolder) -> list[int]:
     """The order in which each line of the record was dealt out, as the file has them."""
     lines = (folder.path / "trials.jsonl").read_bytes().splitlines(keepends=True)
-    from hpsearch.store import decode
+    from hpsearch.lines import decode
 
     return [decode(line).order for line in lines]
 

@@ -15,8 +15,9 @@ from hpsearch.data import DataSource, prepare_final
 from hpsearch.evaluate import figures_table
 from hpsearch.model import load_model
 from hpsearch.objectives.mlp import MLP, load_split
-from hpsearch.runs import best_of, load_run
+from hpsearch.runs import load_run
 from hpsearch.seeds import stream
+from hpsearch.standings import best_of
 from hpsearch.store import RunFolder
 
 STOPPING = TINY.replace("epochs: 2", "epochs: 12, early_stopping: 2").replace(

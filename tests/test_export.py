@@ -16,8 +16,9 @@ from hpsearch.cli.export import EXPORT_NAMES
 from hpsearch.config import load_config
 from hpsearch.export import EXPORTS, Exported
 from hpsearch.export.files import full_table
-from hpsearch.runs import open_folder, trials_of
+from hpsearch.runs import open_folder
 from hpsearch.scales import SCALES
+from hpsearch.standings import trials_of
 from hpsearch.store import RunFolder
 from hpsearch.trial import Result
 

@@ -12,7 +12,8 @@ from hpsearch import store
 from hpsearch.config import Config, build_config
 from hpsearch.provenance import describe
 from hpsearch.report import leaderboard
-from hpsearch.runs import Leading, leading, open_folder
+from hpsearch.runs import open_folder
+from hpsearch.standings import Leading, leading
 from hpsearch.store import INDEX, RECORD, RunFolder
 from hpsearch.trial import Result
 from hpsearch.yamlfile import parse_yaml

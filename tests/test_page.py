@@ -14,10 +14,11 @@ from click.testing import CliRunner
 from click.testing import Result as Invocation
 
 from hpsearch.cli import cli
+from hpsearch.derived import report_of
+from hpsearch.lines import encode
 from hpsearch.report.page import embedded
 from hpsearch.report.pictures import PICTURES
-from hpsearch.runs import report_of
-from hpsearch.store import CONFIG, RECORD, RunFolder, encode
+from hpsearch.store import CONFIG, RECORD, RunFolder
 from hpsearch.trial import Result
 
 HOSTILE = (

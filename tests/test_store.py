@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpsearch.errors import MachineError, UserError
-from hpsearch.store import FORMAT, RunFolder, decode, encode, find_run
+from hpsearch.finding import find_run
+from hpsearch.lines import FORMAT, decode, encode
+from hpsearch.store import RunFolder
 from hpsearch.trial import Result
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)

@@ -178,7 +178,7 @@ def test_a_process_that_began_later_is_not_the_runs(going: Going, tmp_path: Path
 
 
 def test_a_torn_last_line_is_read_once_it_is_whole(going: Going) -> None:
-    from hpsearch.store import encode
+    from hpsearch.lines import encode
 
     going.trials(0, 1)
     line = encode(result(2))

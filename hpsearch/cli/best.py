@@ -59,9 +59,10 @@ def best(
     use_one_thread()
     from hpsearch.config import settled
     from hpsearch.errors import UserError
+    from hpsearch.finding import find_run
     from hpsearch.report.settings import SETTING_FORMATS
-    from hpsearch.runs import best_of, load_run
-    from hpsearch.store import find_run
+    from hpsearch.runs import load_run
+    from hpsearch.standings import best_of
 
     folder = find_run(runs, name)
     config, tested = load_run(folder, with_data=False), bool(folder.tests())

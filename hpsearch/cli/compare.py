@@ -41,8 +41,8 @@ def compare(old: str, new: str, as_json: bool, runs: Path, quiet: bool, verbose:
         notes_of,
         side_of,
     )
+    from hpsearch.finding import find_run
     from hpsearch.report.formats import plain_text
-    from hpsearch.store import find_run
 
     folders = find_run(runs, old), find_run(runs, new)
     first, second = map(side_of, folders)

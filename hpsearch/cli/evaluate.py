@@ -51,9 +51,10 @@ def evaluate(
 
     use_one_thread()
     from hpsearch.evaluate import figures_table, open_test_set, warnings
+    from hpsearch.finding import find_run
     from hpsearch.report.formats import plain_text
-    from hpsearch.runs import end_of, how_it_ended, load_run
-    from hpsearch.store import find_run
+    from hpsearch.runs import load_run
+    from hpsearch.standings import end_of, how_it_ended
 
     folder = find_run(runs, name)
     config = load_run(folder)

@@ -33,7 +33,7 @@ def export(name: str | None, to: str, place: Path | None, force: bool, runs: Pat
 
     from hpsearch.export import EXPORTS, exported_of
     from hpsearch.export import export as write
-    from hpsearch.store import find_run
+    from hpsearch.finding import find_run
 
     folder, exporter = find_run(runs, name), EXPORTS[to]
     target = Path(f"{folder.name}{exporter.ending}") if place is None else place

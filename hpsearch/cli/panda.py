@@ -116,7 +116,7 @@ def _is_terminal() -> bool:
 
 def _found(target: str, runs: Path, option: str) -> RunFolder:
     from hpsearch.errors import UserError
-    from hpsearch.store import find_run
+    from hpsearch.finding import find_run
 
     if target.endswith((".yaml", ".yml")):
         raise UserError(f"{option} needs the name of a run, and {target} is a config")
@@ -131,9 +131,10 @@ def _opening(
 
     from hpsearch.config import load_config
     from hpsearch.errors import UserError
+    from hpsearch.finding import find_run
     from hpsearch.panda import Beginning, beginning, usable
     from hpsearch.runs import load_by_hand
-    from hpsearch.store import RunFolder, find_run
+    from hpsearch.store import RunFolder
 
     values = settings_from(given)
     path = Path(target)
@@ -170,8 +171,9 @@ def _check_same_beginning(folder: RunFolder, start: Beginning, begun: dict[str, 
 
 
 def _best(name: str, runs: Path) -> tuple[Config, Any]:
-    from hpsearch.runs import best_of, load_run
-    from hpsearch.store import find_run
+    from hpsearch.finding import find_run
+    from hpsearch.runs import load_run
+    from hpsearch.standings import best_of
 
     folder = find_run(runs, name)
     before = load_run(folder, with_data=False)

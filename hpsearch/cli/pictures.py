@@ -18,9 +18,9 @@ ENDINGS = (".png", ".svg", ".html")
 
 def write_page(folder: RunFolder, file: str | None, *, opened: bool, quiet: bool) -> None:
     """Write the page of a run to a file, by default to its folder; open it where that is asked."""
+    from hpsearch.derived import report_of
     from hpsearch.errors import MachineError, UserError
     from hpsearch.report.page import report_page
-    from hpsearch.runs import report_of
     from hpsearch.store import REPORT
 
     if file is not None and not file.lower().endswith((".html", ".htm")):
@@ -47,11 +47,11 @@ def write_page(folder: RunFolder, file: str | None, *, opened: bool, quiet: bool
 
 def write_picture(folder: RunFolder, name: str, file: str | None, *, quiet: bool) -> None:
     """Write one picture of a run to a file, in the format that its ending names."""
+    from hpsearch.derived import report_of
     from hpsearch.errors import UserError
     from hpsearch.report.page import picture_page
     from hpsearch.report.paper import drawing
     from hpsearch.report.pictures import BY_HAND, PICTURES
-    from hpsearch.runs import report_of
 
     endings = f"{', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}"
     if file is None:

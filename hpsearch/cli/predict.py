@@ -80,8 +80,8 @@ def predict(
 def _model(name: str, runs: Path) -> Model:
     """Return the model in a file of that name, or else of that run."""
     from hpsearch.evaluate import model_of
+    from hpsearch.finding import find_run
     from hpsearch.model import load_model
-    from hpsearch.store import find_run
 
     path = Path(name)
     if path.is_file() or path.suffix == ".npz":

@@ -75,9 +75,10 @@ def refine(
     """
     from hpsearch.cli.run import run_search
     from hpsearch.config import build_config
+    from hpsearch.finding import find_run
     from hpsearch.refine import refined
     from hpsearch.runs import load_run
-    from hpsearch.store import CONFIG, RunFolder, find_run
+    from hpsearch.store import CONFIG, RunFolder
     from hpsearch.yamlfile import parse_yaml
 
     folder = find_run(runs, name)

@@ -27,7 +27,7 @@ from hpsearch.cli.watch import watch_run
 
 if TYPE_CHECKING:
     from hpsearch.report import Table
-    from hpsearch.runs import Leading
+    from hpsearch.standings import Leading
     from hpsearch.store import RunFolder
 
 PICTURE_NAMES = (
@@ -109,9 +109,9 @@ def report(
     """
     from dataclasses import replace
 
+    from hpsearch.derived import test_text
+    from hpsearch.finding import find_run
     from hpsearch.report import FORMATS, leaderboard, sort_table, ties_text
-    from hpsearch.runs import test_text
-    from hpsearch.store import find_run
 
     if as_json:
         if name not in ("text", "json"):
@@ -219,7 +219,8 @@ def _show_story(folder: RunFolder, name: str) -> None:
 def _show_rounds(folders: list[RunFolder], name: str) -> None:
     from hpsearch.errors import UserError
     from hpsearch.report import FORMATS, boxes_table, steps_table
-    from hpsearch.runs import load_run, trials_of
+    from hpsearch.runs import load_run
+    from hpsearch.standings import trials_of
 
     if len(folders) > 1:
         raise UserError("--rounds shows how one run came to its trials: name one")
@@ -240,7 +241,8 @@ def _show_rungs(folders: list[RunFolder], name: str, limit: int | None) -> None:
     from hpsearch.errors import UserError
     from hpsearch.report import FORMATS, epochs_text, rungs_table, stops_table
     from hpsearch.report.formats import plain_text
-    from hpsearch.runs import counted, load_run, rungs_of
+    from hpsearch.runs import load_run
+    from hpsearch.standings import counted, rungs_of
 
     if len(folders) > 1:
         raise UserError("--rungs shows how one run trained its trials: name one")
@@ -269,6 +271,7 @@ def _show_rungs(folders: list[RunFolder], name: str, limit: int | None) -> None:
 
 
 def _show_importance(folders: list[RunFolder], name: str, *, quiet: bool) -> None:
+    from hpsearch.derived import EXPECTED, IMPORTANCE, OTHER_IMPORTANCE
     from hpsearch.errors import UserError
     from hpsearch.report import (
         FORMATS,
@@ -278,14 +281,8 @@ def _show_importance(folders: list[RunFolder], name: str, *, quiet: bool) -> Non
         importance_table,
     )
     from hpsearch.report.formats import plain_text
-    from hpsearch.runs import (
-        EXPECTED,
-        IMPORTANCE,
-        OTHER_IMPORTANCE,
-        comparable,
-        counted,
-        load_run,
-    )
+    from hpsearch.runs import load_run
+    from hpsearch.standings import comparable, counted
 
     if len(folders) > 1:
         raise UserError("--importance is about the parameters of one run: name one")
@@ -333,21 +330,21 @@ def _read(folder: RunFolder, top: int | None) -> Leading:
     """Return what the first rows of a run's leaderboard are made of; None for all rows."""
     from dataclasses import replace
 
-    from hpsearch.runs import check_begun, leading, load_run, measured_on
+    from hpsearch.runs import load_run
+    from hpsearch.standings import check_begun, leading
 
     config = load_run(folder, with_data=False)
     found = leading(config, folder, top)
     check_begun(folder, found.run.results)
-    data = measured_on(folder).get("sha256")
+    data = folder.measured_on().get("sha256")
     run = replace(found.run, constants=config.objective.constants, data=data)
     return replace(found, run=run)
 
 
 def _warn_of_other_splits(folders: list[RunFolder]) -> None:
     """Say when runs were judged on different dev sets, although on the same data."""
-    from hpsearch.runs import measured_on
 
-    splits = {str(sorted(measured_on(folder).items())) for folder in folders}
+    splits = {str(sorted(folder.measured_on().items())) for folder in folders}
     if len(splits) > 1:
         show_text(
             "warning: these runs split the data differently (data.seed or data.split), so small "
@@ -419,7 +416,6 @@ def _closing_words(read: Sequence[Leading], tests: Sequence[str | None]) -> None
 
 def _tell_provenance(folder: RunFolder) -> None:
     """Say where a run comes from: its config, data, and the last command that wrote it."""
-    from hpsearch.runs import measured_on
 
     provenance = folder.provenance()
     last = (provenance.get("sessions") or [{}])[-1]
@@ -430,7 +426,7 @@ def _tell_provenance(folder: RunFolder) -> None:
             "config": provenance.get("config", {}).get("path"),
             "parent": provenance.get("parent"),
             "warm start": provenance.get("warm_start"),
-            "data, SHA-256": measured_on(folder).get("sha256"),
+            "data, SHA-256": folder.measured_on().get("sha256"),
             "command": shlex.join(map(str, last.get("command") or ())),
             "started": last.get("started"),
             "host": last.get("host"),
@@ -446,7 +442,8 @@ def _hint_after(*folders: RunFolder, seen: str = "") -> None:
     seen: What was just looked at.
     """
     from hpsearch.refine import FEWEST
-    from hpsearch.runs import load_run, trials_of
+    from hpsearch.runs import load_run
+    from hpsearch.standings import trials_of
 
     first, *others = folders
     if others:

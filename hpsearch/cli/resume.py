@@ -38,8 +38,8 @@ def resume(
     The same as the command that began it.
     """
     from hpsearch.cli.run import run_search
+    from hpsearch.finding import find_run
     from hpsearch.runs import load_run
-    from hpsearch.store import find_run
 
     folder = find_run(runs, name)
     config = with_engine(load_run(folder), engine, address)

@@ -83,9 +83,10 @@ def retest(
 
     The results are a run of their own, RUN-retest: interrupted, the same command goes on with it.
     """
+    from hpsearch.changed import changes_since
+    from hpsearch.finding import find_run
     from hpsearch.retest import FEWEST_SEEDS, compared, last_number, retest_config
-    from hpsearch.runs import changes_since, load_run
-    from hpsearch.store import find_run
+    from hpsearch.runs import load_run
 
     folder = find_run(runs, name)
     tested = bool(folder.tests())  # asked first: what is newer is refused before any work

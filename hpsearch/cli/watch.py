@@ -31,7 +31,8 @@ class Watched:
 
     def __init__(self, folder: RunFolder) -> None:
         from hpsearch.cli.progress import Best
-        from hpsearch.runs import check_begun, load_run
+        from hpsearch.runs import load_run
+        from hpsearch.standings import check_begun
 
         self.folder = folder
         self.config: Config = load_run(folder, with_data=False)
@@ -59,13 +60,13 @@ class Watched:
 
     def trials(self) -> list[Result]:
         """Return a result for each trial so far."""
-        from hpsearch.runs import trials_of
+        from hpsearch.standings import trials_of
 
         return trials_of(self.config, list(self.results.values()))
 
     def ended(self) -> str:
         """Say how the run ended."""
-        from hpsearch.runs import how_it_ended
+        from hpsearch.standings import how_it_ended
 
         return how_it_ended(self.config, self.folder, self.trials())
 
@@ -91,7 +92,7 @@ def _lines(watched: Watched) -> None:
     """Print a line when there is a better trial or a tenth more; at the end the leaderboard."""
     from hpsearch.cli.report import show_table
     from hpsearch.report import leaderboard
-    from hpsearch.runs import run_of
+    from hpsearch.standings import run_of
 
     told: tuple[int, int | None] | None = None
     try:
@@ -149,7 +150,7 @@ def _view(watched: Watched, console: Console, goes_on: bool) -> Group:
     from rich.text import Text
 
     from hpsearch.report import leaderboard
-    from hpsearch.runs import run_of
+    from hpsearch.standings import run_of
 
     width, height = console.size
     unicode = "utf" in console.encoding.lower()

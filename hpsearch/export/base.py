@@ -15,7 +15,8 @@ from typing import Any
 
 from hpsearch.config import Config
 from hpsearch.errors import MachineError, UserError
-from hpsearch.runs import check_begun, how_it_ended, load_run, trials_of
+from hpsearch.runs import load_run
+from hpsearch.standings import check_begun, how_it_ended, trials_of
 from hpsearch.store import RunFolder
 from hpsearch.trial import Result
 
