@@ -373,6 +373,7 @@ def _write_run(place: Path, trials: int) -> Path:
     """Write the folder of a run that never took place."""
     from hpsearch.config import load_config
     from hpsearch.provenance import describe, session
+    from hpsearch.standings import keep_outline
     from hpsearch.store import CONFIG as CONFIG_NAME
     from hpsearch.store import RunFolder
     from hpsearch.trial import Result
@@ -389,6 +390,7 @@ def _write_run(place: Path, trials: int) -> Path:
     provenance = describe(config)
     provenance["sessions"] = [{**session(JOBS), "ended": "trials", "seconds": trials / 1e4}]
     folder.write_provenance(provenance)
+    keep_outline(config, folder)
     rng = random.Random(1)
 
     def made(number: int) -> Result:

@@ -14,7 +14,8 @@ from hpsearch.config.mapping import document_of
 from hpsearch.errors import InVainError, UserError
 from hpsearch.finding import find_run
 from hpsearch.objectives.python import IMPORTING, BeginsSearchError
-from hpsearch.report import FORMATS, Table, leaderboard, trials_table
+from hpsearch.report.formats import FORMATS
+from hpsearch.report.table import Table, leaderboard, trials_table
 from hpsearch.runs import folder_for, load_run, open_config, remarks
 from hpsearch.standings import best_of, end_of, run_of, trials_of
 from hpsearch.store import RunFolder

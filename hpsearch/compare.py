@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 from hpsearch.config import Config
 from hpsearch.intervals import LEVEL
 from hpsearch.repeats import deviation
-from hpsearch.report import Column, Table
-from hpsearch.report.table import measure_text
+from hpsearch.report.table import Column, Table, measure_text
 from hpsearch.runs import load_run
 from hpsearch.standings import check_begun, trials_of
 from hpsearch.store import RunFolder

@@ -9,36 +9,24 @@ from typing import TYPE_CHECKING
 
 from hpsearch.config import Config, best_yaml
 from hpsearch.errors import UserError
-from hpsearch.report import (
-    FORMATS,
-    LUCK,
-    beliefs,
-    boxes_table,
-    csv_lines,
-    csv_text,
-    epochs_text,
-    expected_table,
-    importance_table,
-    leaderboard,
-    rungs_table,
-    ties_text,
-    trials_columns,
-    trials_table,
-)
 from hpsearch.report.byhand import where_text
-from hpsearch.report.table import measure_text
+from hpsearch.report.formats import FORMATS, csv_lines, csv_text
+from hpsearch.report.importance import beliefs, comparable, expected_table, importance_table
+from hpsearch.report.rounds import boxes_table
+from hpsearch.report.rungs import epochs_text, rungs_table
+from hpsearch.report.table import LUCK, leaderboard, trials_columns, trials_table
+from hpsearch.report.tested import test_text
+from hpsearch.report.ties import ties_text
 from hpsearch.runs import load_by_hand, load_run
 from hpsearch.space import Space
 from hpsearch.standings import (
     Leading,
     by_index,
     check_begun,
-    comparable,
     counted,
     how_it_ended,
     of_all,
     run_of,
-    rungs_of,
 )
 from hpsearch.store import BEST, LEADERBOARD, TABLE, RunFolder
 from hpsearch.story import Story
@@ -71,8 +59,8 @@ def report_of(folder: RunFolder) -> Report:
         how_it_ended(config, folder, results),
         config.document.raw.decode(errors="replace"),
         folder.provenance(),
-        rungs=rungs_of(config),
-        tested=test_text(folder),
+        rungs=config.rungs,
+        tested=test_text(folder.tests()),
     )
 
 
@@ -149,27 +137,7 @@ def refresh_leaderboard(config: Config, folder: RunFolder) -> None:
 def _write_leaderboard(
     config: Config, folder: RunFolder, results: Sequence[Result], found: Leading
 ) -> None:
-    folder.write(LEADERBOARD, leaderboard_page(config, results, found, test_text(folder)))
-
-
-def test_text(folder: RunFolder) -> str | None:
-    """Say how often the test set was opened and what was last seen; None where it never was."""
-    tests = folder.tests()
-    if not tests:
-        return None
-    last = tests[-1]
-    days = [each["date"][:10] for each in tests]
-    often = f"once, on {days[0]}" if len(days) == 1 else f"{len(days)} times, last on {days[-1]}"
-    name = last["metric"].removeprefix("dev_")
-    name = name if name in last["test"] else next(iter(last["test"]))
-    figure, text = last["test"][name], measure_text(f"test_{name}")
-    value, low, high = (
-        "-" if figure[key] is None else text(figure[key]) for key in ("value", "low", "high")
-    )
-    return (
-        f"The test set was opened {often}: trial {last['trial']}, trained on {last['trained_on']}, "
-        f"has test_{name} {value} ({low} to {high}, {last['level']:.0%})."
-    )
+    folder.write(LEADERBOARD, leaderboard_page(config, results, found, test_text(folder.tests())))
 
 
 def leaderboard_page(
@@ -186,7 +154,7 @@ def leaderboard_page(
         table = replace(table, rows=table.rows[:LISTED])
     ties = ties_text(table)
     boxes = boxes_table(config.space, trials)
-    levels = rungs_of(config)
+    levels = config.rungs
     rungs = rungs_table(results, config.goal, config.metric_name, levels)
     lines = [
         f"# Leaderboard of {config.name}",

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hpsearch.config import Config
-from hpsearch.derived import refresh_leaderboard, test_text
+from hpsearch.derived import refresh_leaderboard
 from hpsearch.errors import UserError
 from hpsearch.final import Final, epochs_to_train, train_final
 from hpsearch.finding import all_runs
@@ -16,8 +16,8 @@ from hpsearch.intervals import LEVEL
 from hpsearch.model import Model, decode_model
 from hpsearch.objectives.mlp import MLP
 from hpsearch.provenance import versions
-from hpsearch.report import Column, Table
-from hpsearch.report.table import measure_text
+from hpsearch.report.table import Column, Table, measure_text
+from hpsearch.report.tested import test_text
 from hpsearch.runs import load_run
 from hpsearch.standings import best_of
 from hpsearch.store import MODEL, RunFolder
@@ -120,7 +120,7 @@ def open_test_set(
         before = folder.tests()
         if before and not again:
             raise UserError(
-                f"{test_text(folder)}\nA test set says the truth once: settings that are chosen by "
+                f"{test_text(before)}\nA test set says the truth once: settings that are chosen by "
                 "it are no longer judged by it. To open it again, which the report will count: "
                 f"hpsearch evaluate {config.name} --again"
             )

@@ -18,17 +18,17 @@ def find_run(runs: Path, name: str | None) -> RunFolder:
     Raises:
         UserError: there is no such run.
     """
+    candidates = [] if name is None else [RunFolder(Path(name))]
+    if name is not None and re.fullmatch(RUN_NAME.pattern, name):
+        candidates.insert(0, RunFolder(runs / name))
+    for folder in candidates:
+        if folder.exists():
+            return folder
     known = sorted(all_runs(runs), key=_age)
     if name is None:
         if not known:
             raise UserError(f"{_no_runs(runs)}; begin with: hpsearch run CONFIG")
         return known[-1]
-    candidates = [RunFolder(Path(name))]
-    if re.fullmatch(RUN_NAME.pattern, name):
-        candidates.insert(0, RunFolder(runs / name))
-    for folder in candidates:
-        if folder.exists():
-            return folder
     names = [folder.name for folder in known]
     meant = nearest(name, names)
     hint = f"Did you mean '{meant}'? " if meant else ""

@@ -9,7 +9,7 @@ from hpsearch.config import Config
 from hpsearch.errors import UserError
 from hpsearch.nn.gradcheck import RIGHT, WRONG, Part, gradient_check_by_layer
 from hpsearch.objectives.mlp import MLP, load_split
-from hpsearch.report import Column, Table
+from hpsearch.report.table import Column, Table
 from hpsearch.seeds import stream
 from hpsearch.trial import Params
 

@@ -2,42 +2,34 @@
 
 To find the best of a million trials in their lines takes seconds; in their entries a tenth of one.
 Nothing is in the index that is not in the record, so it may be lost, and it is used for large
-records only.
+records only. It is read without NumPy, which takes longer to import than 10,000 entries to read.
 """
 
 from __future__ import annotations
 
+import heapq
 import struct
 import zlib
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from itertools import compress
+from typing import BinaryIO
 
 from hpsearch.trial import STATUSES, Result
 
 SIZE = 32
 """Bytes of an entry."""
-_HEAD = struct.Struct("<qdiIBBH")
-_WORDS = struct.Struct("<7I")
+_HEAD = struct.Struct("=qdiIBBH")
+"""Where the line ends, its score, trial and kind, its status, flags, and nothing."""
 _CHECK = struct.Struct("<I")
-_WEIGHTS = (0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D, 0x27D4EB2F, 0x165667B1, 0xD3A2646D, 0xFD7046C5)
-"""Odd numbers: a word of an entry that changes changes the sum of the words times these."""
-_FIELDS = [
-    ("end", "<i8"),
-    ("score", "<f8"),
-    ("trial", "<i4"),
-    ("kind", "<u4"),
-    ("status", "u1"),
-    ("flags", "u1"),
-    ("unused", "<u2"),
-    ("check", "<u4"),
-]
 _EARLY, _REPEATED, _STEP = 1, 2, 4
-_CHUNK = 1 << 16
+_COMPLETE = STATUSES.index("complete")
+_CHUNK = 1 << 14
 """Entries that are looked at together."""
-
-Entries = Any
-"""A NumPy array with the fields of _FIELDS and `start`: where a line begins."""
+_SEED = 0x2144DF1C
+"""The CRC-32 of whatever is followed by its own CRC-32. An entry's check goes on from it, so it is
+also that of any number of whole entries: one computation in C checks all of them."""
 
 
 def entry(result: Result, end: int) -> bytes:
@@ -54,8 +46,7 @@ def entry(result: Result, end: int) -> bytes:
         flags,
         0,
     )
-    words = zip(_WORDS.unpack(head), _WEIGHTS, strict=True)
-    return head + _CHECK.pack(sum(word * weight for word, weight in words) & 0xFFFFFFFF)
+    return head + _CHECK.pack(zlib.crc32(head, _SEED))
 
 
 def _kind(result: Result) -> int:
@@ -65,8 +56,8 @@ def _kind(result: Result) -> int:
 
 
 def end_of(entry: bytes) -> int:
-    """Return before which byte an entry's line ends; 0 without one."""
-    return int(_HEAD.unpack_from(entry)[0]) if entry else 0
+    """Return before which byte an entry's line ends; 0 without one, or where it is damaged."""
+    return int(_HEAD.unpack_from(entry)[0]) if entry and zlib.crc32(entry, _SEED) == _SEED else 0
 
 
 @dataclass(frozen=True)
@@ -98,29 +89,54 @@ def look(file: BinaryIO, size: int, *, limit: int | None, sign: int, top: int) -
     Returns None where the index does not tell: it is damaged or not of the whole record, trials
     have several lines or several scores.
     """
-    import numpy as np
-
-    seen = np.zeros(0, np.bool_)
+    seen = bytearray()
     count = end = 0
     try:
         for each in _chunks(file):
-            if (each["flags"] & (_REPEATED | _STEP)).any() or each["trial"].min() < 0:
+            trials = each.trials
+            if any(flags & (_REPEATED | _STEP) for flags in set(each.flags)):
                 return None
-            if each["trial"].max() >= len(seen):
-                seen = np.concatenate([seen, np.zeros(each["trial"].max() + 1, np.bool_)])
-            seen[each["trial"]] = True
-            count += len(each)
-            end = int(each["end"][-1])
+            seen.extend(bytes(max(0, max(trials) + 1 - len(seen))))
+            for trial in trials:
+                seen[trial] = 1
+            count += len(trials)
+            end = each.ends[-1]
     except ValueError:
         return None
-    if end != size or count != np.count_nonzero(seen):
+    if end != size or count != seen.count(1):
         return None
-    is_whole = limit is not None and len(seen) >= limit and bool(seen[:limit].all())
+    is_whole = limit is not None and len(seen) >= limit and seen.find(0, 0, limit) < 0
     best = _Best(sign, top)
     file.seek(0)
     for each in _chunks(file):
-        best.add(each[each["trial"] < limit] if is_whole else each)
+        best.add(each.below(limit) if is_whole and limit is not None else each)
     return Found(best.trials, is_whole, best.lost, best.early, best.lines())
+
+
+@dataclass(frozen=True)
+class _Entries:
+    """Some entries, field by field, each of a length."""
+
+    starts: list[int]
+    ends: list[int]
+    scores: list[float]
+    trials: list[int]
+    kinds: list[int]
+    statuses: bytes
+    flags: bytes
+
+    def below(self, limit: int) -> _Entries:
+        """Return those of the trials before number `limit`."""
+        if max(self.trials) < limit:
+            return self
+        return self.where([trial < limit for trial in self.trials])
+
+    def where(self, chosen: Iterable[bool]) -> _Entries:
+        """Return those that are chosen."""
+        chosen = list(chosen)
+        lists = (list(compress(each, chosen)) for each in vars(self).values())
+        starts, ends, scores, trials, kinds, statuses, flags = lists
+        return _Entries(starts, ends, scores, trials, kinds, bytes(statuses), bytes(flags))
 
 
 class _Best:
@@ -133,37 +149,39 @@ class _Best:
         self._kinds: dict[tuple[int, bool], tuple[int, int]] = {}
         self.trials = self.lost = self.early = 0
 
-    def add(self, entries: Entries) -> None:
+    def add(self, entries: _Entries) -> None:
         """Take more entries."""
-        import numpy as np
+        count = len(entries.trials)
+        has_score = [status == _COMPLETE for status in entries.statuses]
+        lost = count - sum(has_score)
+        self.trials += count
+        self.lost += lost
+        if any(entries.flags):
+            self.early += sum(flags & _EARLY > 0 for flags in entries.flags)
+        if lost:
+            without = entries.where(not each for each in has_score)
+            self._unscored = self._first(self._unscored, without, 0)
+            self._note_kinds(without, False)
+        scored = entries.where(has_score) if lost else entries
+        self._scored = self._first(self._scored, scored, self._sign)
+        self._note_kinds(scored, True)
 
-        has_score = entries["status"] == STATUSES.index("complete")
-        self.trials += len(entries)
-        self.lost += len(entries) - int(np.count_nonzero(has_score))
-        self.early += int(np.count_nonzero(entries["flags"] & _EARLY))
-        self._scored = self._first(self._scored, entries[has_score], self._sign)
-        self._unscored = self._first(self._unscored, entries[~has_score], 0)
-        for kind in np.unique(entries["kind"]).tolist():
-            for scored in (True, False):
-                if (kind, scored) in self._kinds:
-                    continue
-                alike = (entries["kind"] == kind) & (has_score == scored)
-                for one in entries[alike][:1]:
-                    self._kinds[kind, scored] = int(one["start"]), int(one["end"])
+    def _note_kinds(self, entries: _Entries, has_score: bool) -> None:
+        for kind in set(entries.kinds):
+            if (kind, has_score) not in self._kinds:
+                at = entries.kinds.index(kind)
+                self._kinds[kind, has_score] = entries.starts[at], entries.ends[at]
 
     def _first(
-        self, known: list[tuple[float, int, int, int]], entries: Entries, sign: int
+        self, known: list[tuple[float, int, int, int]], entries: _Entries, sign: int
     ) -> list[tuple[float, int, int, int]]:
-        import numpy as np
-
-        costs = sign * entries["score"] if sign else np.zeros(len(entries))
-        if len(known) == self._top and self._top:
-            near = costs <= known[-1][0]
-            entries, costs = entries[near], costs[near]
-        order = np.lexsort((entries["trial"], costs))[: self._top]
-        columns = (costs[order], *(entries[name][order] for name in ("trial", "start", "end")))
-        new = zip(*(column.tolist() for column in columns), strict=True)
-        return sorted([*known, *new])[: self._top]
+        costs = [sign * score for score in entries.scores] if sign else [0.0] * len(entries.trials)
+        if len(known) == self._top:
+            worst = known[-1][0]
+            near = [cost <= worst for cost in costs]
+            entries, costs = entries.where(near), list(compress(costs, near))
+        new = zip(costs, entries.trials, entries.starts, entries.ends, strict=True)
+        return heapq.nsmallest(self._top, [*known, *new])
 
     def lines(self) -> list[tuple[int, int]]:
         """Return where the lines are, each once."""
@@ -171,23 +189,25 @@ class _Best:
         return list(dict.fromkeys([*firsts, *self._kinds.values()]))
 
 
-def _chunks(file: BinaryIO) -> Iterator[Entries]:
+def _chunks(file: BinaryIO) -> Iterator[_Entries]:
     """Yield entries, many at once; ValueError when they are not as they were written."""
-    import numpy as np
-
     before = 0
     while data := file.read(_CHUNK * SIZE):
-        written = np.frombuffer(data, _FIELDS)
-        words = np.frombuffer(data, "<u4").reshape(-1, SIZE // 4)
-        sums = (words[:, :-1] * np.array(_WEIGHTS, np.uint32)).sum(axis=1, dtype=np.uint32)
-        if (sums != written["check"]).any() or (written["status"] >= len(STATUSES)).any():
+        if len(data) % SIZE or zlib.crc32(data, _SEED) != _SEED:
             raise ValueError("damaged")
-        entries = np.empty(len(written), [*_FIELDS, ("start", "<i8")])
-        for name, _ in _FIELDS:
-            entries[name] = written[name]
-        entries["start"][0], entries["start"][1:] = before, written["end"][:-1]
-        before = int(written["end"][-1])
-        yield entries
+        view = memoryview(data)
+        ends = view.cast("q")[::4].tolist()
+        scores: list[float] = view.cast("d")[1::4].tolist()  # type: ignore[assignment]
+        yield _Entries(
+            starts=[before, *ends[:-1]],
+            ends=ends,
+            scores=scores,
+            trials=view.cast("i")[4::8].tolist(),
+            kinds=view.cast("I")[5::8].tolist(),
+            statuses=data[24::SIZE],
+            flags=data[25::SIZE],
+        )
+        before = ends[-1]
 
 
 def places(file: BinaryIO, limit: int | None) -> Iterator[tuple[int, int]]:
@@ -195,10 +215,13 @@ def places(file: BinaryIO, limit: int | None) -> Iterator[tuple[int, int]]:
 
     limit: The number of trials that count; None for all.
     """
-    import numpy as np
-
-    names = ["trial", "start", "end"]
-    parts = [entries[names] for entries in _chunks(file)]
-    entries = np.concatenate([part[part["trial"] < (limit or np.inf)] for part in parts])
-    for one in entries[np.argsort(entries["trial"])]:
-        yield int(one["start"]), int(one["end"])
+    starts, ends = array("q"), array("q")
+    for each in _chunks(file):
+        more = bytes(8 * max(0, max(each.trials) + 1 - len(ends)))
+        starts.frombytes(more)
+        ends.frombytes(more)
+        for trial, start, end in zip(each.trials, each.starts, each.ends, strict=True):
+            starts[trial], ends[trial] = start, end
+    for start, end in zip(starts[:limit], ends[:limit], strict=True):
+        if end:
+            yield start, end

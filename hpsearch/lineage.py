@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from hpsearch.config import Config
 from hpsearch.errors import HpsearchError
 from hpsearch.finding import all_runs
-from hpsearch.report import Column, Table
-from hpsearch.report.table import measure_text
+from hpsearch.report.table import Column, Table, measure_text
 from hpsearch.runs import load_run
 from hpsearch.space import Choice, ends
 from hpsearch.standings import trials_of

@@ -30,7 +30,7 @@ from hpsearch.recorder import Recorder
 from hpsearch.runs import check_record, open_folder
 from hpsearch.scales import Real
 from hpsearch.seeds import stream
-from hpsearch.standings import Leading, counted, ending_of
+from hpsearch.standings import Leading, counted, ending_of, keep_outline
 from hpsearch.store import RunFolder
 from hpsearch.strategies import SEES_NOTHING, Halving, Own, StrategyError
 from hpsearch.supervisor import Halt, Supervisor
@@ -271,6 +271,7 @@ def _search(
                 "off: its trial runs again"
             )
         provenance = open_folder(config, folder)
+        keep_outline(config, folder)
         changed = changed_sources(config, provenance)
         if changed and record.results:
             warn(f"{', '.join(changed)} changed after the first trials ran; they stay as they are")

@@ -12,8 +12,7 @@ from hpsearch.changed import changes_since
 from hpsearch.config import Config
 from hpsearch.errors import HpsearchError
 from hpsearch.finding import all_runs
-from hpsearch.report import Column, Table
-from hpsearch.report.table import measure_text
+from hpsearch.report.table import Column, Table, measure_text
 from hpsearch.runs import load_by_hand, load_run
 from hpsearch.standings import end_of, trials_of
 from hpsearch.store import RunFolder

@@ -7,7 +7,7 @@ from pathlib import Path
 from hpsearch.data import read_inputs
 from hpsearch.errors import DataError, UserError
 from hpsearch.model import Model
-from hpsearch.report import Column, Table
+from hpsearch.report.table import Column, Table
 
 
 def predictions(

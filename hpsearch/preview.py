@@ -9,8 +9,8 @@ import numpy as np
 
 from hpsearch.config import Config
 from hpsearch.loop import history_of, suggest
-from hpsearch.report import Column, Table
 from hpsearch.report.formats import fitted, plain_text
+from hpsearch.report.table import Column, Table
 from hpsearch.scales import Integer, Real
 from hpsearch.space import Axis, Choice
 from hpsearch.trial import Trial

@@ -11,8 +11,7 @@ from hpsearch.config import Config, build_config, retest_yaml
 from hpsearch.errors import UserError
 from hpsearch.intervals import LEVEL, Interval, of_mean
 from hpsearch.repeats import deviation, mean
-from hpsearch.report import Column, Table
-from hpsearch.report.table import is_share, measure_text
+from hpsearch.report.table import Column, Table, is_share, measure_text
 from hpsearch.runs import load_run
 from hpsearch.seeds import sequence
 from hpsearch.standings import best_of

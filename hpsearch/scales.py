@@ -5,16 +5,21 @@ To add a scale, write one class with the methods of `Scale` and one line in SCAL
 
 from __future__ import annotations
 
-import decimal
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-import numpy.typing as npt
+from hpsearch.lazily import Lazily
 
-Array = npt.NDArray[np.float64]
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Array = npt.NDArray[np.float64]
+else:  # a value is written without it
+    np = Lazily("numpy")
+    Array = Any
 
 
 class Scale(Protocol):
@@ -52,6 +57,8 @@ class Scale(Protocol):
 
 def _directed(value: float, exponent: int, *, up: bool) -> float:
     """Round to a whole multiple of 10 ** exponent, in decimal, so that 0.3 stays 0.3."""
+    import decimal
+
     rounding = decimal.ROUND_CEILING if up else decimal.ROUND_FLOOR
     step = decimal.Decimal(1).scaleb(exponent)
     with decimal.localcontext() as context:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import Any, Protocol
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hpsearch.errors import UserError
 from hpsearch.expressions import Expression, ExpressionError
-from hpsearch.scales import Array, Integer, Real
-from hpsearch.trial import Params, plain
+from hpsearch.lazily import Lazily
+from hpsearch.scales import SCALES, Array, Integer, Real
+from hpsearch.trial import Params, frozen, plain
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    np = Lazily("numpy")
 
 Point = tuple[float, ...]
 """A place in the unit cube: one coordinate in [0, 1] per varied parameter, in their order."""
@@ -130,6 +134,19 @@ class Choice:
         """Return the mapping that a config says it with."""
         weights = {} if self.weights is None else {"weights": list(self.weights)}
         return {"values": [plain(option) for option in self.options], **weights}
+
+
+def axis_of(spec: Mapping[str, Any]) -> Axis:
+    """Return the axis of which `spec()` is this mapping.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is that of none.
+    """
+    if "values" in spec:
+        weights = spec.get("weights")
+        return Choice(tuple(map(frozen, spec["values"])), weights and tuple(weights))
+    kind = Integer if spec.get("type") == "int" else Real
+    return kind(SCALES[spec["scale"]](spec["min"], spec["max"]), spec["scale"])
 
 
 def option_text(value: Any) -> str:

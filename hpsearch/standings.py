@@ -4,26 +4,68 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from hpsearch.config import Config
 from hpsearch.ending import Ending
 from hpsearch.errors import UserError
-from hpsearch.report import Run
-from hpsearch.report.importance import FEWEST
-from hpsearch.store import RunFolder
-from hpsearch.strategies import Halving
-from hpsearch.trial import Result, joined, none_complete_text, of_one_rung, ranked, trials_text
+from hpsearch.outline import Outline, Searched, decode
+from hpsearch.report.table import Run
+from hpsearch.store import CONFIG, OUTLINE, RunFolder
+from hpsearch.trial import Result, joined, none_complete_text, ranked, trials_text
+
+if TYPE_CHECKING:
+    from hpsearch.config import Config
 
 
-def run_of(config: Config, results: Sequence[Result]) -> Run:
+def outline_of(folder: RunFolder) -> Outline:
+    """Return what a leaderboard needs to know of a run's config.
+
+    Without reading that, where what is kept of it holds.
+
+    Raises:
+        UserError, MachineError: as `runs.load_run`, for a report, does.
+    """
+    kept = None if folder.has_acts() else _kept(folder)
+    if kept is not None:
+        folder.earlier()  # which a run that was damaged has not
+        return kept
+    from hpsearch.runs import load_run
+
+    return load_run(folder, with_data=False).outline
+
+
+def keep_outline(config: Config, folder: RunFolder) -> None:
+    """Have a run's next reports find what they need to know of its config."""
+    if _kept(folder) is None:
+        line = config.outline.encode(_origin(folder))
+        if line is not None:
+            folder.write(OUTLINE, line)
+
+
+def _kept(folder: RunFolder) -> Outline | None:
+    """Return the outline that lies in a run's folder, where it is that of the config there."""
+    return decode(folder.read(OUTLINE), _origin(folder))
+
+
+def _origin(folder: RunFolder) -> dict[str, Any]:
+    """Return all that a run's config is made of when it is read for a report."""
+    provenance = folder.provenance()
+    return {
+        "name": folder.name,
+        "config": (folder.read(CONFIG) or b"").decode(errors="surrogateescape"),
+        "folder": provenance.get("config", {}).get("folder"),
+        "parameters": provenance.get("identity", {}).get("parameters"),
+    }
+
+
+def run_of(config: Searched, results: Sequence[Result]) -> Run:
     """Return what a leaderboard needs to know of a run."""
-    metric = config.metric
     return Run(
-        config.name, config.metric_name, config.goal, metric.optimal_error, config.space, results
+        config.name, config.metric_name, config.goal, config.optimal_error, config.space, results
     )
 
 
-def counted(config: Config, results: Sequence[Result]) -> list[Result]:
+def counted(config: Searched, results: Sequence[Result]) -> list[Result]:
     """Leave out what ran beyond the trial, or the step, at which the budget ended the search."""
     ending = ending_of(config)
     for result in results:
@@ -50,7 +92,7 @@ class Leading:
     """As `how_it_ended` says."""
 
 
-def leading(config: Config, folder: RunFolder, top: int | None) -> Leading:
+def leading(config: Searched, folder: RunFolder, top: int | None) -> Leading:
     """Return what the first rows of a run's leaderboard are made of, and how many trials it has.
 
     top: How many rows are wanted; None for all.
@@ -65,7 +107,7 @@ def leading(config: Config, folder: RunFolder, top: int | None) -> Leading:
     return of_all(config, folder, counted(config, folder.results(curves=False)))
 
 
-def of_all(config: Config, folder: RunFolder, results: Sequence[Result]) -> Leading:
+def of_all(config: Searched, folder: RunFolder, results: Sequence[Result]) -> Leading:
     """Return what leads a run, from all that counts of its record."""
     trials = joined(results)
     early = sum(result.ended_early is not None for result in trials)
@@ -73,7 +115,7 @@ def of_all(config: Config, folder: RunFolder, results: Sequence[Result]) -> Lead
     return Leading(run_of(config, trials), len(trials), False, len(results), early, ended)
 
 
-def by_index(config: Config, folder: RunFolder, top: int) -> Leading | None:
+def by_index(config: Searched, folder: RunFolder, top: int) -> Leading | None:
     """Find the best trials of a large record without reading all of it; None if that is needed.
 
     It is where trials have several lines or scores, where it is to be judged at which trial
@@ -96,19 +138,9 @@ def by_index(config: Config, folder: RunFolder, top: int) -> Leading | None:
     return Leading(run, trials, found.is_whole, trials, found.early, ended)
 
 
-def rungs_of(config: Config) -> tuple[int, ...]:
-    """Return the epochs of each rung of a halving; none for another method."""
-    return config.strategy.rungs() if isinstance(config.strategy, Halving) else ()
-
-
-def trials_of(config: Config, results: Sequence[Result]) -> list[Result]:
+def trials_of(config: Searched, results: Sequence[Result]) -> list[Result]:
     """Return one result for each trial that counts, by number."""
     return joined(counted(config, results))
-
-
-def comparable(results: Sequence[Result]) -> list[Result]:
-    """Return the results that a model of a run is made of: under halving those of one rung."""
-    return of_one_rung(results, FEWEST)
 
 
 def check_begun(folder: RunFolder, results: Sequence[Result]) -> None:
@@ -134,7 +166,7 @@ def check_complete(folder: RunFolder, results: Sequence[Result]) -> None:
         raise UserError(f"{text}\nAll of them, and why: hpsearch report {folder.argument} --all")
 
 
-def best_of(config: Config, folder: RunFolder) -> tuple[Result, list[Result]]:
+def best_of(config: Searched, folder: RunFolder) -> tuple[Result, list[Result]]:
     """Return the best trial, with its curve, and all that count.
 
     Raises:
@@ -159,14 +191,14 @@ def best_of_parent(config: Config, folder: RunFolder) -> tuple[str, int, float] 
     return parent.name, best[0].trial, best[0].score
 
 
-def ending_of(config: Config) -> Ending:
+def ending_of(config: Searched) -> Ending:
     """Return what decides at which trial a config's search ends."""
     budget = config.budget
     trials = None if config.in_steps else config.limit
     return Ending(config.goal, trials, budget.patience, budget.failures)
 
 
-def how_it_ended(config: Config, folder: RunFolder, results: Sequence[Result]) -> str:
+def how_it_ended(config: Searched, folder: RunFolder, results: Sequence[Result]) -> str:
     """Say which limit ended a run, or how far it has come.
 
     results: The trials that count, or all of the record.
@@ -175,7 +207,7 @@ def how_it_ended(config: Config, folder: RunFolder, results: Sequence[Result]) -
     return _ending_text(config, end_of(config, folder, results), len(results), early)
 
 
-def _ending_text(config: Config, reason: str | None, trials: int, early: int) -> str:
+def _ending_text(config: Searched, reason: str | None, trials: int, early: int) -> str:
     text = _ends(config).get(reason or "")
     if text is None:
         of = "" if config.limit is None else f"{trials} of "
@@ -183,7 +215,7 @@ def _ending_text(config: Config, reason: str | None, trials: int, early: int) ->
     return f"{text}, with {trials_text(early)} cut short by time" if early else text
 
 
-def end_of(config: Config, folder: RunFolder, results: Sequence[Result]) -> str | None:
+def end_of(config: Searched, folder: RunFolder, results: Sequence[Result]) -> str | None:
     """Return which limit ended a run, as `Outcome.reason`; None for one that is not finished.
 
     results: The trials that count, or all of the record.
@@ -195,7 +227,7 @@ def end_of(config: Config, folder: RunFolder, results: Sequence[Result]) -> str 
     return _end(config, folder, ending.reason, trials)
 
 
-def _end(config: Config, folder: RunFolder, by_record: str | None, trials: int) -> str | None:
+def _end(config: Searched, folder: RunFolder, by_record: str | None, trials: int) -> str | None:
     """Return which limit ended a run, as `end_of`.
 
     by_record: Which did so by the record alone; None where it does not tell.
@@ -212,7 +244,7 @@ def _end(config: Config, folder: RunFolder, by_record: str | None, trials: int) 
     return None if reason not in _ends(config) or unlimited.get(reason or "") else reason
 
 
-def _ends(config: Config) -> dict[str, str]:
+def _ends(config: Searched) -> dict[str, str]:
     """Say of each limit that it ended a run."""
     budget, unit = config.budget, "steps" if config.in_steps else "trials"
     return {

@@ -44,6 +44,7 @@ TRIALS = "trials"
 LOG = "log.txt"
 EARLIER = "earlier.jsonl"
 INDEX = "trials.index"
+OUTLINE = "outline.json"
 STATES = "**/state*.npz"
 """What a training leaves in its trial's folder to go on from."""
 

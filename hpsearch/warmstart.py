@@ -12,9 +12,10 @@ import numpy as np
 from hpsearch.config import Config
 from hpsearch.errors import UserError
 from hpsearch.finding import find_run
+from hpsearch.report.importance import comparable
 from hpsearch.runs import load_run
 from hpsearch.space import Axis, Choice, ends
-from hpsearch.standings import comparable, counted
+from hpsearch.standings import counted
 from hpsearch.store import RunFolder
 from hpsearch.trial import Params, Result
 

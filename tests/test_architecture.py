@@ -12,18 +12,19 @@ from conftest import ROOT
 PACKAGE = ROOT / "hpsearch"
 
 LAYERS = [
-    ["errors", "fields", "trial", "repeats", "threads"],
+    ["errors", "fields", "trial", "repeats", "threads", "lazily"],
     ["yamlfile", "expressions", "scales", "seeds", "gaussian", "data", "nn"],
     ["space", "diagnosis", "history", "index", "intervals", "lines", "model", "story"],
-    ["surrogate"],
+    ["surrogate", "outline"],
     ["zoom", "strategies", "objectives", "report", "ending"],
     ["child", "supervisor", "store"],
     ["runner", "finding"],
     ["engines"],
     ["config"],
-    ["recorder", "provenance", "final", "standings"],
+    ["recorder", "provenance", "final"],
     ["changed"],
     ["runs"],
+    ["standings"],
     ["derived"],
     ["loop"],
     [

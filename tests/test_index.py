@@ -11,7 +11,7 @@ import pytest
 from hpsearch import store
 from hpsearch.config import Config, build_config
 from hpsearch.provenance import describe
-from hpsearch.report import leaderboard
+from hpsearch.report.table import leaderboard
 from hpsearch.runs import open_folder
 from hpsearch.standings import Leading, leading
 from hpsearch.store import INDEX, RECORD, RunFolder

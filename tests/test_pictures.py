@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from hpsearch.cli.report import PICTURE_NAMES
 from hpsearch.errors import UserError
-from hpsearch.report import Run
 from hpsearch.report.paper import COLOURS, drawing
 from hpsearch.report.permutation import importance
 from hpsearch.report.picture import (
@@ -35,6 +34,7 @@ from hpsearch.report.picture import (
 from hpsearch.report.pictures import BY_HAND, PICTURES
 from hpsearch.report.pictures.curves import MOST_CURVES, MOST_EPOCHS
 from hpsearch.report.pictures.progress import best_so_far, busy_seconds
+from hpsearch.report.table import Run
 from hpsearch.report.terminal import curve_text
 from hpsearch.scales import SCALES, Integer, Real
 from hpsearch.space import Among, Choice, Space

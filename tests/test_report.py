@@ -17,13 +17,14 @@ from click.testing import CliRunner
 from click.testing import Result as Invocation
 from hypothesis import given
 from hypothesis import strategies as st
+from tabulate import tabulate
 
 from conftest import Command
 from hpsearch.cli import cli
 from hpsearch.cli.report import FORMAT_NAMES
 from hpsearch.errors import UserError
-from hpsearch.report import FORMATS, Column, Run, Table, leaderboard, sort_table
-from hpsearch.report.formats import fitted, plain_text
+from hpsearch.report.formats import FORMATS, fitted, plain_text
+from hpsearch.report.table import Column, Run, Table, leaderboard, sort_table
 from hpsearch.scales import SCALES, Integer, Real
 from hpsearch.space import Choice, Space
 from hpsearch.store import CONFIG, RECORD, RunFolder
@@ -901,3 +902,16 @@ def test_the_rounds_of_a_zoom_are_shown_with_the_reason_for_each_bound(
     none = command("report", "tiny", "--rounds")
     assert none.returncode == 2
     assert "no rounds" in none.stderr
+
+
+LETTERS = st.text(st.sampled_from("ab 1.-_±é中\u0301한ｗ🙂|"), max_size=6)
+
+
+@given(st.integers(1, 4).flatmap(lambda n: st.lists(st.tuples(*[LETTERS] * n), min_size=1)))
+def test_a_table_in_a_terminal_is_aligned_as_tabulate_does(rows: list[tuple[str, ...]]) -> None:
+    head, *cells = rows
+    table = Table(tuple(map(Column, head)), tuple(cells))
+    texts = [list(head), ["-" * max(map(len, each)) for each in zip(*rows, strict=True)], *cells]
+    sides = ("left",) * len(head)
+    wanted = tabulate(texts, tablefmt="plain", disable_numparse=True, colalign=sides)
+    assert plain_text(table, 1000) == wanted

@@ -37,6 +37,7 @@ def test_a_run_leaves_a_folder_that_tells_everything(command: Command, tmp_path:
         "leaderboard.md",
         "best.yaml",
         "provenance.json",
+        "outline.json",
     }
     assert (folder / "config.yaml").read_bytes() == (tmp_path / "tiny.yaml").read_bytes()
     table = rows(folder)

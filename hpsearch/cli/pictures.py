@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +40,11 @@ def write_page(folder: RunFolder, file: str | None, *, opened: bool, quiet: bool
         write_whole(path, page)
     if not quiet:
         click.echo(f"Wrote {path} ({len(page) / 1e6:.1f} MB)", err=True)
-    if opened and not webbrowser.open(path.resolve().as_uri()):
+    if not opened:
+        return
+    import webbrowser
+
+    if not webbrowser.open(path.resolve().as_uri()):
         raise UserError(f"no browser could be started; open {path} in one")
 
 

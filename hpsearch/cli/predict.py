@@ -52,7 +52,7 @@ def predict(
 
     use_one_thread()
     from hpsearch.predict import predictions
-    from hpsearch.report import FORMATS
+    from hpsearch.report.formats import FORMATS
 
     formats = {".csv": "csv", ".json": "json"}
     name = formats.get("" if output is None else output.suffix.lower())

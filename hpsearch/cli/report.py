@@ -26,7 +26,7 @@ from hpsearch.cli.pictures import write_page, write_picture
 from hpsearch.cli.watch import watch_run
 
 if TYPE_CHECKING:
-    from hpsearch.report import Table
+    from hpsearch.report.table import Table
     from hpsearch.standings import Leading
     from hpsearch.store import RunFolder
 
@@ -109,9 +109,11 @@ def report(
     """
     from dataclasses import replace
 
-    from hpsearch.derived import test_text
     from hpsearch.finding import find_run
-    from hpsearch.report import FORMATS, leaderboard, sort_table, ties_text
+    from hpsearch.report.formats import FORMATS
+    from hpsearch.report.table import leaderboard, sort_table
+    from hpsearch.report.tested import test_text
+    from hpsearch.report.ties import ties_text
 
     if as_json:
         if name not in ("text", "json"):
@@ -169,7 +171,7 @@ def report(
     # All is read before anything is shown: what cannot be read is one sentence and no table.
     limit = None if everything else top or (10 if name == "text" else None)
     read = [_read(folder, limit if sort is None else None) for folder in folders]
-    tests = list(map(test_text, folders))
+    tests = [test_text(folder.tests()) for folder in folders]
     table = leaderboard([each.run for each in read])
     if sort is not None:
         table = sort_table(table, sort)
@@ -196,9 +198,8 @@ def report(
 
 def _show_story(folder: RunFolder, name: str) -> None:
     """Show what became of a model that was trained by hand: its branches, then its acts."""
-    from hpsearch.report import FORMATS
     from hpsearch.report.byhand import acts_table, branches_table, where_text
-    from hpsearch.report.formats import plain_text
+    from hpsearch.report.formats import FORMATS, plain_text
     from hpsearch.story import Story
 
     story = Story(folder.acts())
@@ -218,7 +219,8 @@ def _show_story(folder: RunFolder, name: str) -> None:
 
 def _show_rounds(folders: list[RunFolder], name: str) -> None:
     from hpsearch.errors import UserError
-    from hpsearch.report import FORMATS, boxes_table, steps_table
+    from hpsearch.report.formats import FORMATS
+    from hpsearch.report.rounds import boxes_table, steps_table
     from hpsearch.runs import load_run
     from hpsearch.standings import trials_of
 
@@ -239,16 +241,16 @@ def _show_rungs(folders: list[RunFolder], name: str, limit: int | None) -> None:
     from dataclasses import replace
 
     from hpsearch.errors import UserError
-    from hpsearch.report import FORMATS, epochs_text, rungs_table, stops_table
-    from hpsearch.report.formats import plain_text
+    from hpsearch.report.formats import FORMATS, plain_text
+    from hpsearch.report.rungs import epochs_text, rungs_table, stops_table
     from hpsearch.runs import load_run
-    from hpsearch.standings import counted, rungs_of
+    from hpsearch.standings import counted
 
     if len(folders) > 1:
         raise UserError("--rungs shows how one run trained its trials: name one")
     config = load_run(folders[0], with_data=False)
     results = counted(config, folders[0].results(curves=False))
-    levels = rungs_of(config)
+    levels = config.rungs
     rungs = rungs_table(results, config.goal, config.metric_name, levels)
     stops = stops_table(results, config.goal, config.metric_name)
     if rungs is None or stops is None:
@@ -273,16 +275,16 @@ def _show_rungs(folders: list[RunFolder], name: str, limit: int | None) -> None:
 def _show_importance(folders: list[RunFolder], name: str, *, quiet: bool) -> None:
     from hpsearch.derived import EXPECTED, IMPORTANCE, OTHER_IMPORTANCE
     from hpsearch.errors import UserError
-    from hpsearch.report import (
-        FORMATS,
+    from hpsearch.report.formats import FORMATS, plain_text
+    from hpsearch.report.importance import (
         beliefs,
         beliefs_table,
+        comparable,
         expected_table,
         importance_table,
     )
-    from hpsearch.report.formats import plain_text
     from hpsearch.runs import load_run
-    from hpsearch.standings import comparable, counted
+    from hpsearch.standings import counted
 
     if len(folders) > 1:
         raise UserError("--importance is about the parameters of one run: name one")
@@ -309,8 +311,7 @@ def _show_importance(folders: list[RunFolder], name: str, *, quiet: bool) -> Non
 def _show_lineage(folders: list[RunFolder], name: str) -> None:
     from hpsearch.errors import UserError
     from hpsearch.lineage import family, family_table, ranges_table
-    from hpsearch.report import FORMATS
-    from hpsearch.report.formats import plain_text
+    from hpsearch.report.formats import FORMATS, plain_text
 
     if len(folders) > 1:
         raise UserError("--lineage shows the family of one run: name one")
@@ -330,14 +331,13 @@ def _read(folder: RunFolder, top: int | None) -> Leading:
     """Return what the first rows of a run's leaderboard are made of; None for all rows."""
     from dataclasses import replace
 
-    from hpsearch.runs import load_run
-    from hpsearch.standings import check_begun, leading
+    from hpsearch.standings import check_begun, leading, outline_of
 
-    config = load_run(folder, with_data=False)
-    found = leading(config, folder, top)
+    outline = outline_of(folder)
+    found = leading(outline, folder, top)
     check_begun(folder, found.run.results)
     data = folder.measured_on().get("sha256")
-    run = replace(found.run, constants=config.objective.constants, data=data)
+    run = replace(found.run, constants=outline.fixed, data=data)
     return replace(found, run=run)
 
 

@@ -106,7 +106,8 @@ def run_search(
 def _show_leaderboard(config: Config, outcome: Outcome, folder: RunFolder) -> None:
     from hpsearch.cli.report import show_table
     from hpsearch.derived import repeats_text
-    from hpsearch.report import leaderboard, ties_text
+    from hpsearch.report.table import leaderboard
+    from hpsearch.report.ties import ties_text
     from hpsearch.trial import trials_text
 
     ties = None
@@ -144,7 +145,7 @@ def _show_leaderboard(config: Config, outcome: Outcome, folder: RunFolder) -> No
 def _closing_words(config: Config, outcome: Outcome, folder: RunFolder) -> None:
     """Say what the best is worth, and what to do next."""
     from hpsearch.refine import FEWEST
-    from hpsearch.report import LUCK
+    from hpsearch.report.table import LUCK
     from hpsearch.standings import best_of_parent
 
     complete = [result for result in outcome.results if result.score is not None]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from hpsearch.cli.progress import Best
     from hpsearch.config import Config
-    from hpsearch.report import Table
+    from hpsearch.report.table import Table
     from hpsearch.store import RunFolder
     from hpsearch.trial import Result
 
@@ -91,7 +91,7 @@ def watch_run(folder: RunFolder) -> None:
 def _lines(watched: Watched) -> None:
     """Print a line when there is a better trial or a tenth more; at the end the leaderboard."""
     from hpsearch.cli.report import show_table
-    from hpsearch.report import leaderboard
+    from hpsearch.report.table import leaderboard
     from hpsearch.standings import run_of
 
     told: tuple[int, int | None] | None = None
@@ -149,7 +149,7 @@ def _view(watched: Watched, console: Console, goes_on: bool) -> Group:
     from rich.console import Group
     from rich.text import Text
 
-    from hpsearch.report import leaderboard
+    from hpsearch.report.table import leaderboard
     from hpsearch.standings import run_of
 
     width, height = console.size

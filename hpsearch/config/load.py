@@ -37,6 +37,7 @@ from hpsearch.objectives.mlp import MLP
 from hpsearch.objectives.mlp import Section as NetworkSection
 from hpsearch.objectives.python import PythonFunction
 from hpsearch.objectives.python import Section as PythonSection
+from hpsearch.outline import Limits, Outline
 from hpsearch.seeds import trial_seed
 from hpsearch.space import Space
 from hpsearch.strategies import BLIND, LISTED, STRATEGIES, Halving, Listed, Own, Strategy
@@ -103,6 +104,35 @@ class Config:
     def in_steps(self) -> bool:
         """Whether trials may be trained in several steps."""
         return isinstance(self.strategy, Halving)
+
+    @property
+    def optimal_error(self) -> float:
+        """The best achievable error."""
+        return self.metric.optimal_error
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """The epochs of each rung of a halving; none for another method."""
+        return self.strategy.rungs() if isinstance(self.strategy, Halving) else ()
+
+    @property
+    def outline(self) -> Outline:
+        """What a leaderboard needs to know of it."""
+        budget = self.budget
+        return Outline(
+            name=self.name,
+            metric_name=self.metric_name,
+            goal=self.goal,
+            optimal_error=self.optimal_error,
+            method=self.method,
+            in_steps=self.in_steps,
+            size=self.size,
+            limit=self.limit,
+            budget=Limits(budget.epochs, budget.time, budget.patience, budget.failures),
+            kind=self.kind,
+            fixed=self.objective.constants,
+            space=Space(self.space.axes),
+        )
 
     @property
     def learns(self) -> bool:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.export.base import Exported
-from hpsearch.report import Column, Table, csv_text, trials_table
+from hpsearch.report.formats import csv_text
+from hpsearch.report.table import Column, Table, trials_table
 from hpsearch.trial import plain
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from html import escape
 from typing import Any
 
 from hpsearch.report.table import Table
 
 DEFAULT_WIDTH = 100
+FIRST_OF_OTHER_WIDTH = "\u0300"
+"""Every printable letter before this one takes one column."""
 
 
 def plain_text(table: Table, width: int = DEFAULT_WIDTH) -> str:
@@ -45,22 +45,35 @@ def _width(text: str) -> int:
 
 
 def _aligned(table: Table, headers: list[str]) -> str:
-    """Align the columns; the headers are a row like any other, as tabulate pads its own widely."""
-    from tabulate import tabulate
-
+    """Align the columns; a header may have several lines."""
     cells = table.texts()
-    lines = [
-        [part for name in headers[i : i + 1] for part in name.split("\n")]
-        + [row[i] for row in cells]
-        for i in range(len(headers))
-    ]
-    rules = ["-" * max(map(len, column)) for column in lines]
-    return tabulate(
-        [headers, rules, *cells],
-        tablefmt="plain",
-        disable_numparse=True,
-        colalign=_alignment(table) or ("left",) * len(headers),
+    broken = [name.split("\n") for name in headers]
+    lines = max(map(len, broken), default=0)
+    head = [[part[i] if i < len(part) else "" for part in broken] for i in range(lines)]
+    rules = ["-" * max(map(len, column)) for column in zip(*head, *cells, strict=True)]
+    rows = [[cell.strip() for cell in row] for row in (*head, rules, *cells)]
+    widths = [max(map(_columns, column)) for column in zip(*rows, strict=True)]
+    sides = _alignment(table) or ("left",) * len(headers)
+
+    def padded(cell: str, width: int, side: str) -> str:
+        space = " " * (width - _columns(cell))
+        return cell + space if side == "left" else space + cell
+
+    return "\n".join(
+        "  ".join(padded(*each) for each in zip(row, widths, sides, strict=True)).rstrip()
+        for row in rows
     )
+
+
+def _columns(text: str) -> int:
+    """Count the columns of a terminal that a text takes: letters of some scripts take two."""
+    if max(text, default="") < FIRST_OF_OTHER_WIDTH:
+        return len(text)
+    try:
+        from wcwidth import wcswidth
+    except ImportError:  # as tabulate, which writes the other formats, does without
+        return len(text)
+    return wcswidth(text)
 
 
 def _alignment(table: Table) -> tuple[str, ...] | None:
@@ -95,6 +108,8 @@ def csv_text(table: Table) -> str:
 
 def csv_lines(rows: Iterable[Iterable[Any]]) -> Iterator[str]:
     """Yield the lines of rows; the writer must know \\r as an end, or it leaves that unquoted."""
+    import csv
+
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\r\n")
     for row in rows:
@@ -136,6 +151,8 @@ def latex(table: Table) -> str:
 
 def html_table(table: Table) -> str:
     """An HTML table element, every cell escaped; numbers to the right."""
+    from html import escape
+
     sides = _alignment(table) or ("left",) * len(table.columns)
     styles = [' style="text-align: right;"' if side == "right" else "" for side in sides]
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from hpsearch.report.table import Column, Table, measure_text, number_text
 from hpsearch.space import Axis, Choice, Space
-from hpsearch.trial import Result
+from hpsearch.trial import Result, of_one_rung
 
 FEWEST = 5
 """Complete trials with different scores below which there is nothing to model."""
@@ -47,6 +47,11 @@ class Belief:
     """The length scale: over so much of its range the score stays alike; of a choice, the higher,
     the more alike two options are."""
     ticks: tuple[Tick, ...]
+
+
+def comparable(results: Sequence[Result]) -> list[Result]:
+    """Return the results that a model of a run is made of: under halving those of one rung."""
+    return of_one_rung(results, FEWEST)
 
 
 def beliefs(space: Space, results: Sequence[Result], goal: str) -> list[Belief]:
