@@ -9,7 +9,8 @@ and prints medians and ratios. Parts, all by default:
     efficiency  10 ms and 100 ms trials, against a bare ProcessPoolExecutor
     first       a first run of two trials, against a bare joblib call; and --help
     memory      the parent's memory after 100,000 trials
-    report      `hpsearch report`, against Optuna's journal and against Python's json
+    report      `hpsearch report`, against Optuna's journal and against Python's json; of as many
+                trials as --counts says
 
 Needs Optuna: pip install '.[benchmarks]'
 """
@@ -29,13 +30,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 JOBS = 2
 TURNS = 3
+COUNTS = (10_000, 1_000_000)
+"""Trials whose leaderboard the part `report` asks for; Optuna's journal has as many as the first."""
 SLEEPS = (0.01, 0.1)
 """Seconds of processor time that a trial of the part `efficiency` takes."""
 
@@ -333,13 +336,13 @@ def part_memory(trials: int) -> None:
     print(f"rate of the last tenth, of the first, 100,000 trials: {steady([many]):.2f}", flush=True)
 
 
-def part_report(trials: int) -> None:
+def part_report(counts: Sequence[int]) -> None:
     """Print how long the leaderboard of many trials takes."""
-    del trials
     with tempfile.TemporaryDirectory(dir=scratch()) as folder:
         place = Path(folder)
         journal = place / "journal.log"
-        _write_journal(journal, 10_000)
+        if COUNTS[0] in counts:
+            _write_journal(journal, COUNTS[0])
         load = (
             "import optuna; optuna.logging.set_verbosity(40);"
             "b = optuna.storages.journal.JournalFileBackend;"
@@ -347,12 +350,12 @@ def part_report(trials: int) -> None:
             f"b({str(journal)!r})));"
             "f = s.trials_dataframe(); print(f.sort_values('value').head(10))"
         )
-        for count in (10_000, 1_000_000):
+        for count in counts:
             run = _write_run(place, count)
             record = run / "trials.jsonl"
             stream = f"import json\nfor line in open({str(record)!r}): json.loads(line)"
             commands = {"hpsearch report": [sys.executable, "-m", "hpsearch", "report", str(run)]}
-            if count == 10_000:
+            if count == COUNTS[0]:
                 commands["Optuna's journal, loaded"] = [sys.executable, "-c", load]
             else:
                 commands["json.loads of each line"] = [sys.executable, "-c", stream]
@@ -446,25 +449,28 @@ PARTS = {
     "efficiency": part_efficiency,
     "first": part_first,
     "memory": part_memory,
-    "report": part_report,
 }
 
 
 def main() -> None:
     """Run the parts that were named."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []])
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, "report", []])
     parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--one", choices=CONTENDERS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--counts", type=int, nargs="+", default=COUNTS, help="of the part report")
     given = parser.parse_args()
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     if given.one:
         one(given.one, given.trials, given.folder)
         return
-    for name in given.parts or PARTS:
+    for name in given.parts or [*PARTS, "report"]:
         print(f"\n{name}: median of {TURNS} interleaved turns, {JOBS} workers", flush=True)
-        PARTS[name](given.trials)
+        if name == "report":
+            part_report(given.counts)
+        else:
+            PARTS[name](given.trials)
 
 
 if __name__ == "__main__":

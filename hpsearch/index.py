@@ -152,17 +152,18 @@ class _Best:
     def add(self, entries: _Entries) -> None:
         """Take more entries."""
         count = len(entries.trials)
-        has_score = [status == _COMPLETE for status in entries.statuses]
-        lost = count - sum(has_score)
+        lost = count - entries.statuses.count(_COMPLETE)
         self.trials += count
         self.lost += lost
         if any(entries.flags):
             self.early += sum(flags & _EARLY > 0 for flags in entries.flags)
+        scored = entries
         if lost:
+            has_score = [status == _COMPLETE for status in entries.statuses]
+            scored = entries.where(has_score)
             without = entries.where(not each for each in has_score)
             self._unscored = self._first(self._unscored, without, 0)
             self._note_kinds(without, False)
-        scored = entries.where(has_score) if lost else entries
         self._scored = self._first(self._scored, scored, self._sign)
         self._note_kinds(scored, True)
 
