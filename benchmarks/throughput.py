@@ -38,7 +38,7 @@ from typing import Any
 JOBS = 2
 TURNS = 3
 COUNTS = (10_000, 1_000_000)
-"""Trials whose leaderboard the part `report` asks for; Optuna's journal has as many as the first."""
+"""Trials whose leaderboard the part `report` asks for; of the first also of Optuna's journal."""
 SLEEPS = (0.01, 0.1)
 """Seconds of processor time that a trial of the part `efficiency` takes."""
 

@@ -11,14 +11,11 @@ from hpsearch.config import Config, allowed, refined_yaml
 from hpsearch.config.definitions import DEFAULT_TRIALS, MOST_REPEATS
 from hpsearch.errors import UserError
 from hpsearch.space import Choice
-from hpsearch.standings import trials_of
+from hpsearch.standings import FEWEST_TO_REFINE, trials_of
 from hpsearch.strategies import STRATEGIES, Listed
 from hpsearch.strategies.grid import Grid
 from hpsearch.trial import Result, ranked
 from hpsearch.zoom import zoom
-
-FEWEST = 3
-"""Complete trials below which a box around the best says nothing."""
 
 
 def refined(
@@ -54,10 +51,10 @@ def refined(
             if results
             else f"the run {config.name} has no finished trial yet, so there is nothing to refine"
         )
-    if len(complete) < FEWEST:
+    if len(complete) < FEWEST_TO_REFINE:
         raise UserError(
             f"the run {config.name} has {len(complete)} complete trials of {len(results)}, and a "
-            f"refinement needs at least {FEWEST}; raise its budget and run it again"
+            f"refinement needs at least {FEWEST_TO_REFINE}; raise its budget and run it again"
         )
     if isinstance(config.strategy, Listed):  # a retest, which lists its settings
         method = method or "random"

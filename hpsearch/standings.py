@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from hpsearch.config import Config
 
 
+FEWEST_TO_REFINE = 3
+"""Complete trials below which a box around the best says nothing."""
+
+
 def outline_of(folder: RunFolder) -> Outline:
     """Return what a leaderboard needs to know of a run's config.
 
@@ -82,6 +86,8 @@ class Leading:
     run: Run
     """Its leaderboard has the same columns and the same first rows as that of all trials."""
     trials: int
+    complete: int
+    """How many of them have a score."""
     is_whole: bool
     """Whether all trials are there that the budget allows, and no others count."""
     lines: int
@@ -112,7 +118,9 @@ def of_all(config: Searched, folder: RunFolder, results: Sequence[Result]) -> Le
     trials = joined(results)
     early = sum(result.ended_early is not None for result in trials)
     ended = how_it_ended(config, folder, trials)
-    return Leading(run_of(config, trials), len(trials), False, len(results), early, ended)
+    complete = sum(result.score is not None for result in trials)
+    run = run_of(config, trials)
+    return Leading(run, len(trials), complete, False, len(results), early, ended)
 
 
 def by_index(config: Searched, folder: RunFolder, top: int) -> Leading | None:
@@ -135,7 +143,8 @@ def by_index(config: Searched, folder: RunFolder, top: int) -> Leading | None:
     reason = _end(config, folder, "trials" if found.is_whole else None, found.trials)
     ended = _ending_text(config, reason, found.trials, found.early)
     trials, run = found.trials, run_of(config, results)
-    return Leading(run, trials, found.is_whole, trials, found.early, ended)
+    complete = trials - found.lost
+    return Leading(run, trials, complete, found.is_whole, trials, found.early, ended)
 
 
 def trials_of(config: Searched, results: Sequence[Result]) -> list[Result]:

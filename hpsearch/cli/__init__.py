@@ -7,29 +7,50 @@ import errno
 import io
 import os
 import sys
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 from typing import Any
 
 import click
 
 from hpsearch import __version__
-from hpsearch.cli.best import best
-from hpsearch.cli.compare import compare
-from hpsearch.cli.evaluate import evaluate
-from hpsearch.cli.export import export
-from hpsearch.cli.gradcheck import gradcheck
-from hpsearch.cli.init import init
-from hpsearch.cli.list_runs import list_runs
 from hpsearch.cli.options import show_text
-from hpsearch.cli.panda import panda
-from hpsearch.cli.predict import predict
-from hpsearch.cli.preview import preview
-from hpsearch.cli.refine import refine
-from hpsearch.cli.report import report
-from hpsearch.cli.resume import resume
-from hpsearch.cli.retest import retest
-from hpsearch.cli.run import run
-from hpsearch.cli.schema import schema
 from hpsearch.errors import HpsearchError, MachineError
+
+COMMANDS = {
+    "init": "init",
+    "run": "run",
+    "resume": "resume",
+    "refine": "refine",
+    "report": "report",
+    "list": "list_runs",
+    "best": "best",
+    "compare": "compare",
+    "panda": "panda",
+    "evaluate": "evaluate",
+    "predict": "predict",
+    "retest": "retest",
+    "export": "export",
+    "preview": "preview",
+    "gradcheck": "gradcheck",
+    "schema": "schema",
+}
+"""The file here of each command, and its name there, in the order in which they are used."""
+
+
+class Commands(Mapping[str, click.Command]):
+    """The commands by name; each is imported when it is first looked up."""
+
+    def __getitem__(self, name: str) -> click.Command:
+        place = COMMANDS[name]
+        command: click.Command = getattr(import_module(f"hpsearch.cli.{place}"), place)
+        return command
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
 
 
 class Group(click.Group):
@@ -70,19 +91,13 @@ class Group(click.Group):
 
 @click.group(
     cls=Group,
+    commands=Commands(),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Begin with: hpsearch run configs/digits.yaml",
 )
 @click.version_option(__version__, prog_name="hpsearch")
 def cli() -> None:
     """Hyperparameter search from one YAML file, with an honest leaderboard."""
-
-
-for command in (
-    *(init, run, resume, refine, report, list_runs, best, compare),
-    *(panda, evaluate, predict, retest, export, preview, gradcheck, schema),
-):
-    cli.add_command(command)
 
 
 def _open_closed_streams() -> None:

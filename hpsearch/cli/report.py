@@ -193,7 +193,7 @@ def report(
         for folder in folders:
             _tell_provenance(folder)
     if sys.stdout.isatty():
-        _hint_after(*folders)
+        _hint_after(*folders, complete=read[0].complete)
 
 
 def _show_story(folder: RunFolder, name: str) -> None:
@@ -436,28 +436,27 @@ def _tell_provenance(folder: RunFolder) -> None:
     )
 
 
-def _hint_after(*folders: RunFolder, seen: str = "") -> None:
+def _hint_after(*folders: RunFolder, complete: int | None = None, seen: str = "") -> None:
     """Say which commands come next after a look at one or several runs.
 
+    complete: How many trials of the first have a score, where that is known.
     seen: What was just looked at.
     """
-    from hpsearch.refine import FEWEST
-    from hpsearch.runs import load_run
-    from hpsearch.standings import trials_of
+    from hpsearch.standings import FEWEST_TO_REFINE, leading, outline_of
 
     first, *others = folders
     if others:
         hint_for(first, shlex.join(["compare", first.name, others[0].name]))
         return
-    config = load_run(first, with_data=False)
-    results = trials_of(config, first.results(curves=False))
-    complete = sum(result.score is not None for result in results)
+    outline = outline_of(first)
+    if complete is None:
+        complete = leading(outline, first, 1).complete
     name = shlex.quote(first.name)
     commands = []
-    if config.space.axes and complete >= FEWEST:
+    if outline.space.axes and complete >= FEWEST_TO_REFINE:
         commands.append(f"refine {name}")
     commands.append(f"report {name} --html" if seen != "--html" else f"retest {name}")
-    if complete and config.kind == "trainer" and not first.tests():
+    if complete and outline.kind == "trainer" and not first.tests():
         commands.append(f"evaluate {name}")
     if complete or seen != "--html":
         hint_for(first, *commands)

@@ -144,9 +144,8 @@ def _show_leaderboard(config: Config, outcome: Outcome, folder: RunFolder) -> No
 
 def _closing_words(config: Config, outcome: Outcome, folder: RunFolder) -> None:
     """Say what the best is worth, and what to do next."""
-    from hpsearch.refine import FEWEST
     from hpsearch.report.table import LUCK
-    from hpsearch.standings import best_of_parent
+    from hpsearch.standings import FEWEST_TO_REFINE, best_of_parent
 
     complete = [result for result in outcome.results if result.score is not None]
     if len(complete) > 1:
@@ -155,7 +154,7 @@ def _closing_words(config: Config, outcome: Outcome, folder: RunFolder) -> None:
     if parent is not None:
         name, number, score = parent
         click.echo(f"The best of {name} was {score:.4g} (trial {number}).", err=True)
-    if config.space.axes and len(complete) >= FEWEST:
+    if config.space.axes and len(complete) >= FEWEST_TO_REFINE:
         name = folder.name
         commands = [f"refine {name}", f"report {name} --open", f"retest {name}"]
         if config.kind == "trainer":
