@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from click.testing import Result as Invocation
@@ -16,6 +17,7 @@ from click.testing import Result as Invocation
 from hpsearch.cli import cli
 from hpsearch.derived import report_of
 from hpsearch.lines import encode
+from hpsearch.report import forest
 from hpsearch.report.page import embedded
 from hpsearch.report.pictures import PICTURES
 from hpsearch.store import CONFIG, RECORD, RunFolder
@@ -482,3 +484,33 @@ def test_a_report_knows_the_steps_of_trials(runs: Path) -> None:
     report = report_of(made(runs, [plain(i, 0.1) for i in range(3)]))
     assert [each.trial for each in report.steps] == [0, 1, 2]
     assert report.config == TEXT
+
+
+def asked() -> tuple[Any, Any]:
+    rng = np.random.default_rng(1)
+    places = rng.random((40, 3))
+    return places, np.argsort(np.argsort(places[:, 0])) / 39
+
+
+def test_a_forest_in_another_process_comes_to_the_same_bits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here = forest.errors(*asked())
+    monkeypatch.delattr(forest, "errors")  # so that it is not asked here
+    with forest.Aside() as aside:
+        there = aside(*asked())
+    assert all(np.array_equal(a, b) for a, b in zip(here, there, strict=True))
+
+
+@pytest.mark.parametrize("harm", ["not started", "killed"])
+def test_without_that_process_a_forest_is_asked_in_this_one(
+    monkeypatch: pytest.MonkeyPatch, harm: str
+) -> None:
+    if harm == "not started":
+        monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with forest.Aside() as aside:
+        if aside._process is not None:
+            aside._process.kill()
+        found = aside(*asked())
+    wanted = forest.errors(*asked())
+    assert all(np.array_equal(a, b) for a, b in zip(found, wanted, strict=True))

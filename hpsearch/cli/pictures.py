@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +18,8 @@ ENDINGS = (".png", ".svg", ".html")
 
 def write_page(folder: RunFolder, file: str | None, *, opened: bool, quiet: bool) -> None:
     """Write the page of a run to a file, by default to its folder; open it where that is asked."""
-    from hpsearch.derived import report_of
     from hpsearch.errors import MachineError, UserError
-    from hpsearch.report.page import report_page
+    from hpsearch.report.forest import Aside
     from hpsearch.store import REPORT
 
     if file is not None and not file.lower().endswith((".html", ".htm")):
@@ -30,7 +30,11 @@ def write_page(folder: RunFolder, file: str | None, *, opened: bool, quiet: bool
     path = folder.path / REPORT if file is None else Path(file)
     if file is not None:
         check_place(path)
-    page = report_page(report_of(folder)).encode()
+    with Aside() as errors:
+        from hpsearch.derived import report_of
+        from hpsearch.report.page import report_page
+
+        page = report_page(replace(report_of(folder), errors=errors)).encode()
     if file is None:
         try:
             folder.write(REPORT, page)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hpsearch.report import forest
+from hpsearch.report.forest import Errors
 from hpsearch.scales import Array
 from hpsearch.trial import Result, standing
 
@@ -15,10 +17,6 @@ FEWEST = 10
 """From fewer trials nothing can be told."""
 MOST = 500
 """Of more trials an even choice is looked at, best to worst: more tells little more."""
-FOLDS, SHUFFLES = 4, 4
-FEWEST_TREES, MOST_TREES, GROWN = 12, 30, 3000
-"""Trees of a forest: so many for so few trials that trees times trials is `GROWN`; of many trials
-each tree knows more, and a third of them says the same."""
 MISSING = "importance needs scikit-learn: pip install 'hpsearch[report]'"
 
 
@@ -39,7 +37,10 @@ class Importance:
 
 
 def importance(
-    units: Mapping[str, Mapping[int, float]], results: Sequence[Result], goal: str
+    units: Mapping[str, Mapping[int, float]],
+    results: Sequence[Result],
+    goal: str,
+    errors: Errors = forest.errors,
 ) -> Importance | str:
     """Return how much each parameter matters for the rank of a trial; or why that is not known.
 
@@ -49,6 +50,7 @@ def importance(
     the same at every call.
 
     units: Where each trial stands on the axis of each varied parameter that it has, in [0, 1].
+    errors: What asks the forest.
 
     Source: Breiman 2001, Machine Learning 45, p. 5-32, section 10 (permutation importance).
     """
@@ -61,45 +63,24 @@ def importance(
     judged.sort(key=lambda each: (*standing(each, goal), each.trial))
     if len(judged) > MOST:
         judged = [judged[i] for i in np.linspace(0, len(judged) - 1, MOST).round().astype(int)]
-    try:
-        from sklearn.ensemble import RandomForestRegressor
-    except ImportError:
-        return MISSING
-
     # A parameter that a trial does not have is off its axis.
     places = np.array([[at.get(each.trial, -1.0) for at in units.values()] for each in judged])
     ranks = _ranks([standing(each, goal) for each in judged])
     if np.ptp(ranks) == 0:
         return "all trials have the same score"
-    rng = np.random.default_rng(0)
-    order = rng.permutation(len(judged))
-    base = np.empty(len(judged))
-    shuffled = np.empty((len(judged), places.shape[1]))
-    trees = min(MOST_TREES, max(FEWEST_TREES, GROWN // len(judged)))
-    for fold in range(FOLDS):
-        unseen = order[fold::FOLDS]
-        seen = np.setdiff1d(order, unseen)
-        forest = RandomForestRegressor(trees, min_samples_leaf=2, random_state=fold, n_jobs=1)
-        forest.fit(places[seen], ranks[seen])
-        # One call for all shuffles of all parameters: a call costs more than its rows.
-        asked = [places[unseen]]
-        for column in range(places.shape[1]):
-            for _ in range(SHUFFLES):
-                asked.append(places[unseen].copy())
-                asked[-1][:, column] = rng.permutation(asked[-1][:, column])
-        answers = forest.predict(np.concatenate(asked)).reshape(len(asked), len(unseen))
-        squares = (answers - ranks[unseen]) ** 2 / np.var(ranks)
-        base[unseen] = squares[0]
-        shuffled[unseen] = squares[1:].reshape(-1, SHUFFLES, len(unseen)).mean(axis=1).T
+    try:
+        base, shuffled = errors(places, ranks)
+    except ImportError:
+        return MISSING
     losses = shuffled - base[:, np.newaxis]
     means = losses.mean(axis=0)
-    errors = losses.std(axis=0, ddof=1) / math.sqrt(len(judged))
+    deviations = losses.std(axis=0, ddof=1) / math.sqrt(len(judged))
     names = list(units)
     best = sorted(range(len(names)), key=lambda i: (-means[i], i))
     return Importance(
         tuple(names[i] for i in best),
         tuple(round(float(means[i]), 4) for i in best),
-        tuple(round(float(errors[i]), 4) for i in best),
+        tuple(round(float(deviations[i]), 4) for i in best),
         round(1 - float(base.mean()), 4),
         len(judged),
     )

@@ -9,6 +9,8 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
+from hpsearch.report import forest
+from hpsearch.report.forest import Errors
 from hpsearch.report.permutation import Importance, importance
 from hpsearch.report.table import Run, printable
 from hpsearch.scales import Integer, Real
@@ -166,6 +168,8 @@ class Report:
     """How often the test set was opened and what was last seen; None where it never was."""
     story: Story | None = None
     """Of a model that was trained by hand, whose branches are the results; None for a search."""
+    errors: Errors = forest.errors
+    """What asks the forest that the importance of a parameter is told by."""
 
     @cached_property
     def ranked(self) -> list[Result]:
@@ -223,7 +227,7 @@ class Report:
         """How much each parameter matters, most first; or why that cannot be told."""
         if not self.ranked:
             return NONE_COMPLETE
-        return importance(self.places, self.run.results, self.run.goal)
+        return importance(self.places, self.run.results, self.run.goal, self.errors)
 
     @property
     def parameters(self) -> list[str]:
