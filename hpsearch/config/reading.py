@@ -5,9 +5,10 @@ A section's dataclass is its definition: the fields are the keys, their annotati
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
@@ -111,9 +112,31 @@ def _hints(cls: type) -> dict[str, Any]:
     return get_type_hints(cls, include_extras=True)
 
 
+@contextmanager
+def _without_plugins() -> Iterator[None]:
+    """Build checks without pydantic's plugins, which are not about a config.
+
+    Where it has none, it looks for them in the metadata of every package that is installed, which
+    takes longer than to build all checks.
+    """
+    before = os.environ.get(NO_PLUGINS)
+    os.environ[NO_PLUGINS] = "__all__"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[NO_PLUGINS]
+        else:
+            os.environ[NO_PLUGINS] = before
+
+
+NO_PLUGINS = "PYDANTIC_DISABLE_PLUGINS"
+
+
 @cache
 def _adapter(cls: type, name: str) -> TypeAdapter[Any]:
-    return TypeAdapter(_hints(cls)[name], config=STRICT)
+    with _without_plugins():
+        return TypeAdapter(_hints(cls)[name], config=STRICT)
 
 
 def key_path(place: Place) -> str:
@@ -384,7 +407,8 @@ def section_schema(cls: type) -> dict[str, Any]:
 
 @cache
 def _schema_of(cls: type) -> dict[str, Any]:
-    schema = TypeAdapter(cls).json_schema()
+    with _without_plugins():
+        schema = TypeAdapter(cls).json_schema()
     for each in schema.get("properties", {}).values():
         each.pop("title", None)
     schema.pop("title", None)

@@ -45,9 +45,9 @@ def report_page(report: Report) -> str:
     """
     if report.story is not None:
         return _story_page(report, report.story)
+    table = leaderboard([report.run])
     pictures = {name: draw(report) for name, draw in PICTURES.items()}
     drawn = [each for each in pictures.values() if each.panels]
-    table = leaderboard([report.run])
     sections = [
         ("summary", "Summary", _summary(report, table)),
         ("leaderboard", "Leaderboard", _leaderboard(table)),
