@@ -37,7 +37,7 @@ TESTS = "test.jsonl"
 ACTS = "acts.jsonl"
 SNAPSHOTS = "snapshots"
 MODEL = "model.npz"
-LARGE = 2_000_000
+LARGE = 500_000
 """Bytes of a record from which on a leaderboard is found by its index. A smaller one is read, and
 the checksum of every line with it; of a larger one a report checks the lines that it shows."""
 TRIALS = "trials"
