@@ -355,8 +355,14 @@ def test_a_run_that_is_being_written_has_a_page_of_what_is_whole(
 
 
 def test_without_scikit_learn_the_page_says_what_to_install(
-    runs: Path, command: Callable[..., Invocation], monkeypatch: pytest.MonkeyPatch
+    runs: Path,
+    command: Callable[..., Invocation],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
+    without = tmp_path_factory.mktemp("without")
+    (without / "sklearn.py").write_text("raise ImportError")
+    monkeypatch.syspath_prepend(without)  # which the process beside this one has too
     monkeypatch.setitem(sys.modules, "sklearn.ensemble", None)
     made(runs, [plain(i, 0.01 * (i + 1)) for i in range(12)])
     page = page_of(command("a", "--html"), runs / "a" / "report.html")
@@ -393,7 +399,7 @@ def test_a_record_of_a_newer_version_is_a_sentence(
 ) -> None:
     folder = RunFolder(runs / "a")
     with monkeypatch.context() as newer, folder.claim():
-        newer.setattr("hpsearch.store.FORMAT", 99)
+        newer.setattr("hpsearch.lines.FORMAT", 99)
         folder.write(CONFIG, TEXT)
         folder.append(plain(0, 0.1))
     for arguments in (["--html"], ["--plot", "curves", "-o", "x.svg"], ["--watch"]):
