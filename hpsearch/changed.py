@@ -79,6 +79,11 @@ def differences(old: Any, new: Any, place: str = "") -> Iterator[str]:
                 yield "it began with other trials of an earlier run, or with none (--warm-start)"
             elif inner == "objective.numbers" and old.get(key) != new.get(key):
                 yield "this version of hpsearch computes other numbers than the one it began with"
+            elif inner == "method.trials" and old.get(key) != new.get(key):
+                yield (
+                    f"budget.trials: {_short(old.get(key))} -> {_short(new.get(key))}, which this "
+                    "method goes by from the start, so that it cannot change later"
+                )
             elif inner != "order" or old.get("parameters") == new.get("parameters"):
                 yield from differences(old.get(key), new.get(key), inner)
     elif old != new:

@@ -11,7 +11,16 @@ from hpsearch.config import Config, best_yaml
 from hpsearch.errors import UserError
 from hpsearch.report.byhand import where_text
 from hpsearch.report.formats import FORMATS, csv_lines, csv_text
-from hpsearch.report.importance import beliefs, comparable, expected_table, importance_table
+from hpsearch.report.importance import (
+    EXPECTED,
+    IMPORTANCE,
+    Belief,
+    beliefs,
+    comparable,
+    expected_table,
+    importance_table,
+    rung_text,
+)
 from hpsearch.report.rounds import boxes_table
 from hpsearch.report.rungs import epochs_text, rungs_table
 from hpsearch.report.table import LUCK, leaderboard, trials_columns, trials_table
@@ -53,6 +62,7 @@ def report_of(folder: RunFolder) -> Report:
     steps = counted(config, folder.results())
     results = joined(steps)
     check_begun(folder, results)
+    found, of_rung = model_beliefs(config, steps)
     return Report(
         run_of(config, results),
         steps,
@@ -60,6 +70,8 @@ def report_of(folder: RunFolder) -> Report:
         config.document.raw.decode(errors="replace"),
         folder.provenance(),
         rungs=config.rungs,
+        beliefs=found,
+        of_rung=of_rung,
         tested=test_text(folder.tests()),
     )
 
@@ -178,32 +190,26 @@ def leaderboard_page(
 
 def _importance(config: Config, results: Sequence[Result]) -> Iterator[str]:
     """Yield the lines on what the model believes, where the search went by a model."""
-    by_model = config.method == "bayes" or getattr(config.strategy, "propose", None) == "bayes"
-    found = beliefs(config.space, comparable(results), config.goal) if by_model else []
+    found, rung = model_beliefs(config, results)
     if found:
         yield from ("## Importance", "", FORMATS["markdown"](importance_table(found)), "")
+        yield from (rung, "") if rung else ()
         expected = expected_table(config.space, found, config.metric_name)
         yield from (IMPORTANCE, "", FORMATS["markdown"](expected), "", EXPECTED, "")
+
+
+def model_beliefs(config: Config, results: Sequence[Result]) -> tuple[list[Belief], str | None]:
+    """Return what the model says of each parameter, and `rung_text`; nothing without a model.
+
+    results: All that counts of the record.
+    """
+    if "bayes" not in (config.method, getattr(config.strategy, "propose", None)):
+        return [], None
+    of_one = comparable(results)
+    return beliefs(config.space, of_one, config.goal), rung_text(of_one)
 
 
 def repeats_text(config: Config) -> str:
     """Say how many scores one score is the mean of; nothing where it is one."""
     repeats = config.trial.repeats
     return f", the mean of {repeats} repeats" if repeats > 1 else ""
-
-
-IMPORTANCE = (
-    "By a Gaussian process of the scores. The importance is a parameter's share of what changing "
-    "one parameter alone changes, on average over the whole space; the length scale tells over how "
-    "much of its range the score stays alike."
-)
-
-OTHER_IMPORTANCE = (
-    "The page (report --html) measures something else: how much worse a random forest predicts the "
-    "rank of a trial once the values of a parameter are shuffled."
-)
-
-EXPECTED = (
-    "What is expected where one parameter has this value and the others are as in the best five "
-    "settings; low and high are one standard deviation away."
-)

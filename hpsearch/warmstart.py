@@ -17,7 +17,7 @@ from hpsearch.runs import load_run
 from hpsearch.space import Axis, Choice, ends
 from hpsearch.standings import counted
 from hpsearch.store import RunFolder
-from hpsearch.trial import Params, Result
+from hpsearch.trial import Params, Result, none_complete_text
 
 
 class Earlier(NamedTuple):
@@ -98,11 +98,19 @@ def learned_from(config: Config, run: Config, results: Sequence[Result]) -> Earl
             found.append(_moved(config, result, params))
         else:
             outside += 1
-    complete = sum(result.score is not None for result in found)
-    if not complete:
+    if not any(result.score is not None for result in found):
+        nothing = none_complete_text(run.name, results)
+        differ = _differences(config, run, common, known)
         raise UserError(
-            f"no complete trial of the run {run.name} lies in the space of {config.name}, so there "
-            "is nothing to learn from it"
+            f"{nothing}\nThere is nothing to learn from it."
+            if nothing
+            else "\n".join(
+                [
+                    f"no complete trial of the run {run.name} lies in the space of {config.name}, "
+                    "so there is nothing to learn from it",
+                    *differ,
+                ]
+            )
         )
     numbered = tuple(
         replace(result, trial=number - len(found)) for number, result in enumerate(found)
@@ -145,9 +153,15 @@ def _moved(config: Config, result: Result, params: Params) -> Result:
 def _notes(
     config: Config, run: Config, common: list[str], known: Params, count: int, outside: int
 ) -> list[str]:
-    axes, before = config.space.axes, run.space.axes
     left = f", {outside} left out as they lie outside the ranges" if outside else ""
     notes = [f"{count} trials of {run.name} are known from the start{left}"]
+    return [*notes, *_differences(config, run, common, known)]
+
+
+def _differences(config: Config, run: Config, common: list[str], known: Params) -> list[str]:
+    """Say of each parameter that is not the same in both how it differs."""
+    axes, before = config.space.axes, run.space.axes
+    notes = []
     for name in axes:
         if name not in before:
             what = (
@@ -159,5 +173,5 @@ def _notes(
     notes += [f"{name} varies in {run.name} only" for name in before if name not in axes]
     for name in common:
         if axes[name] != before[name]:
-            notes.append(f"{name} has another range in {run.name}, or another scale")
+            notes.append(f"{name} has another range in {run.name}, or another scale or type")
     return notes

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 from conftest import Command, without_seconds
 from hpsearch.cli import cli
 from hpsearch.history import History
+from hpsearch.report.rungs import epochs_text
 from hpsearch.scales import Linear, Real
 from hpsearch.seeds import stream
 from hpsearch.space import Space
@@ -487,6 +489,8 @@ def test_patience_and_time_end_a_halving(tmp_path: Path, command: Command) -> No
             "method.brackets is 4, more than the 3 rungs (1, 3, 9",
         ),
         ("{name: halving, lag: 0}", "", "method.lag must be"),
+        ("{name: halving, eta: 3}", "", "hpsearch calls it 'factor'"),
+        ("hyperband", "", "hpsearch calls it 'halving'"),
         (
             "{name: halving, propose: grid}",
             "",
@@ -542,6 +546,27 @@ def test_epochs_that_are_not_known_or_too_few_get_a_sentence(
 # What a person sees
 
 
+def test_what_was_saved_counts_every_repeat_and_is_told_when_it_is_nothing() -> None:
+    results = steps(Halving(max=27, lag=1), 9, lambda number, until: number)
+    assert epochs_text(results, 27) == (
+        "1 of 9 trials went to 27 epochs; all took 63 epochs, "
+        "74% less than 243 for every trial trained that far"
+    )
+    twice = [
+        replace(each, epochs=2 * (each.epochs or 0), scores=[each.score or 0] * 2)
+        for each in results
+    ]
+    assert epochs_text(twice, 27) == (
+        "1 of 9 trials went to 27 epochs; all took 126 epochs, "
+        "74% less than 486 for every trial trained that far 2 times"
+    )
+    anew = [replace(each, epochs=each.budget) for each in results if each.trial == 0]
+    assert epochs_text(anew, 27) == (
+        "1 of 1 trial went to 27 epochs; all took 39 epochs, "
+        "44% more than 27 for every trial trained that far"
+    )
+
+
 def test_the_reports_say_who_was_stopped_where_and_what_it_saved(
     tmp_path: Path, command: Command
 ) -> None:
@@ -595,3 +620,5 @@ def test_a_model_in_halving_gives_the_same_table_for_any_jobs(
         assert done.returncode == 0, done.stderr
     tables = [without_seconds(tmp_path / "runs" / f"m{j}" / "trials.csv") for j in (1, 3)]
     assert tables[0] == tables[1]
+    page = (tmp_path / "runs" / "m1" / "leaderboard.md").read_text()
+    assert ("The scores are those after" in page) == (propose == "bayes")

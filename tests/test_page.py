@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from hpsearch.cli import cli
 from hpsearch.derived import report_of
 from hpsearch.lines import encode
 from hpsearch.report import forest
-from hpsearch.report.page import embedded
+from hpsearch.report.page import embedded, report_page
 from hpsearch.report.pictures import PICTURES
 from hpsearch.store import CONFIG, RECORD, RunFolder
 from hpsearch.trial import Result
@@ -520,3 +521,18 @@ def test_without_that_process_a_forest_is_asked_in_this_one(
         found = aside(*asked())
     wanted = forest.errors(*asked())
     assert all(np.array_equal(a, b) for a, b in zip(found, wanted, strict=True))
+
+
+def test_the_page_says_what_the_model_of_a_search_believes_and_of_which_rung(runs: Path) -> None:
+    results = [
+        replace(plain(number, 0.5 - 0.05 * number), unit=(number / 8, number % 2 / 2), rung=0)
+        for number in range(8)
+    ]
+    method = "method: {name: halving, propose: bayes, min: 1}\nbudget"
+    page = report_page(report_of(made(runs, results, TEXT.replace("budget", method))))
+    section = page.partition('<section id="model">')[2].partition("</section>")[0]
+    assert "those after 3 epochs, the highest rung" in section
+    assert section.count("<td>learning_rate</td>") == 1 + 5
+    assert section.count("<td>optimizer</td>") == 1 + 2
+    other = report_page(report_of(made(runs, [plain(0, 0.5)], name="b")))
+    assert 'id="model"' not in other

@@ -565,7 +565,7 @@ def test_the_trials_that_rounds_share_cannot_be_changed_later(
             (tmp_path / "s.yaml").write_text(text.replace("trials: 24", f"trials: {trials}"))
             done = command("run", "s.yaml", "-q", "-n", f"s{code}")
         assert done.returncode == code, done.stderr
-    assert "method.trials: 12 -> 18" in done.stderr
+    assert "budget.trials: 12 -> 18, which this method goes by" in done.stderr
 
 
 def test_more_jobs_than_the_lag_are_told_of_the_key_that_uses_them(

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from conftest import Command, without_seconds
+from hpsearch.history import History
+from hpsearch.scales import Linear, Real
+from hpsearch.seeds import stream
+from hpsearch.space import Space
 from hpsearch.store import EARLIER, RunFolder
+from hpsearch.strategies import Zoom
+from hpsearch.strategies.zoom import CANDIDATES
+from hpsearch.trial import Result
 
 CODE = """
 def score(rate, size, kind="a", depth=2):
@@ -159,7 +166,8 @@ budget: {trials: 12}
         (AFTER.replace("METHOD", "bayes").replace("minimize", "maximize"), "is to minimize loss"),
         (
             AFTER.replace("METHOD", "bayes").replace("min: 0, max: 1", "min: 2, max: 3"),
-            "no complete trial of the run before lies in the space",
+            "no complete trial of the run before lies in the space of after, so there is nothing "
+            "to learn from it\nrate has another range",
         ),
         (
             'objective: {python: "f.py:other"}\nmetric: {name: loss, goal: minimize}\n'
@@ -185,3 +193,33 @@ def test_a_run_that_is_not_there_and_the_run_itself_get_a_sentence(
     assert (done.returncode, "Did you mean 'before'?" in done.stderr) == (2, True)
     done = command("run", "after.yaml", "-w", "before", "--name", "before")
     assert (done.returncode, "cannot begin with its own trials" in done.stderr) == (2, True)
+
+
+def test_a_run_of_failures_gets_a_sentence_that_says_so(tmp_path: Path, command: Command) -> None:
+    (tmp_path / "f.py").write_text("def score(**given):\n    raise ValueError('no')\n")
+    (tmp_path / "before.yaml").write_text(BEFORE.replace("trials: 30", "trials: 2"))
+    assert command("run", "before.yaml", "-q").returncode == 1
+    code, said = begin(tmp_path, command, AFTER.replace("METHOD", "bayes"))
+    assert code == 2
+    assert "no trial of the run before is complete (2 failed)" in said
+    assert not (tmp_path / "runs" / "after").exists()
+
+
+def test_zoom_ranks_an_earlier_run_with_its_own_trials_only_until_it_has_enough() -> None:
+    space = Space({"x": Real(Linear(0, 1), "linear")})
+
+    def trial(number: int, x: float, score: float) -> Result:
+        return Result(number, "complete", {"x": x}, (x,), 0, None, score)
+
+    # The earlier scores are lower by a constant, at the other end of the range.
+    earlier = [trial(number, 0.9, -10.0) for number in range(-20, 0)]
+    for count, expected in ((CANDIDATES - 1, -1), (CANDIDATES, 1)):
+        own = [trial(number, 0.1, 1.0 + number) for number in range(count)]
+        history = History("minimize", 0, None, earlier)
+        suggestions = [
+            Zoom().propose(space, history, 30, stream(0, "suggest", k), [*earlier, *own], ())
+            for k in range(20)
+        ]
+        around = [each.note["around"] for each in suggestions if each.note is not None]
+        assert len(around) > 10
+        assert {1 if number >= 0 else -1 for number in around} == {expected}

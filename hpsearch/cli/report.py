@@ -273,15 +273,18 @@ def _show_rungs(folders: list[RunFolder], name: str, limit: int | None) -> None:
 
 
 def _show_importance(folders: list[RunFolder], name: str, *, quiet: bool) -> None:
-    from hpsearch.derived import EXPECTED, IMPORTANCE, OTHER_IMPORTANCE
     from hpsearch.errors import UserError
     from hpsearch.report.formats import FORMATS, plain_text
     from hpsearch.report.importance import (
+        EXPECTED,
+        IMPORTANCE,
+        OTHER_IMPORTANCE,
         beliefs,
         beliefs_table,
         comparable,
         expected_table,
         importance_table,
+        rung_text,
     )
     from hpsearch.runs import load_run
     from hpsearch.standings import counted
@@ -304,8 +307,9 @@ def _show_importance(folders: list[RunFolder], name: str, *, quiet: bool) -> Non
     click.echo()
     click.echo(plain_text(expected_table(config.space, found, config.metric_name), width))
     if not quiet:
-        for text in (IMPORTANCE, EXPECTED, OTHER_IMPORTANCE):
-            show_text(text, err=True)
+        for text in (rung_text(results), IMPORTANCE, EXPECTED, OTHER_IMPORTANCE):
+            if text is not None:
+                show_text(text, err=True)
 
 
 def _show_lineage(folders: list[RunFolder], name: str) -> None:

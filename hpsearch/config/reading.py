@@ -47,6 +47,19 @@ OTHER_TOOLS_WORDS = {
     "options": "values",
     "probabilities": "weights",
     "sampler": "method",
+    "pruner": "method",
+    "eta": "factor",
+    "reduction_factor": "factor",
+    "min_resource": "min",
+    "grace_period": "min",
+    "min_t": "min",
+    "max_resource": "max",
+    "max_t": "max",
+    "hyperband": "halving",
+    "asha": "halving",
+    "successive_halving": "halving",
+    "gp": "bayes",
+    "bayesian": "bayes",
     "algorithm": "method",
     "space": "parameters",
     "search_space": "parameters",
@@ -291,8 +304,10 @@ class Sections:
         value = self.at(place)
         if isinstance(value, str) and value in options:
             return value
-        meant = nearest(value, list(options))
+        ours, meant = OTHER_TOOLS_WORDS.get(str(value)), nearest(value, list(options))
         hint = f"Did you mean '{meant}'?" if meant else ""
+        if ours in options:
+            hint = f"hpsearch calls it '{ours}'."
         text = f"{label} must be {one_of(options)}, found {found(value)}"
         raise self.document.error(place, text, hint)
 

@@ -24,6 +24,21 @@ BEST = 5
 """The expected score is a mean over so many of the best settings."""
 
 
+IMPORTANCE = (
+    "By a Gaussian process of the scores. The importance is a parameter's share of what changing "
+    "one parameter alone changes, on average over the whole space; the length scale tells over how "
+    "much of its range the score stays alike."
+)
+OTHER_IMPORTANCE = (
+    "The picture of the importance measures something else: how much worse a random forest "
+    "predicts the rank of a trial once the values of a parameter are shuffled."
+)
+EXPECTED = (
+    "What is expected where one parameter has this value and the others are as in the best five "
+    "settings; low and high are one standard deviation away."
+)
+
+
 @dataclass(frozen=True)
 class Tick:
     """What is expected where one parameter has one value."""
@@ -52,6 +67,20 @@ class Belief:
 def comparable(results: Sequence[Result]) -> list[Result]:
     """Return the results that a model of a run is made of: under halving those of one rung."""
     return of_one_rung(results, FEWEST)
+
+
+def rung_text(results: Sequence[Result]) -> str | None:
+    """Say after how many epochs the scores were taken, as `comparable` chose; None without rungs.
+
+    results: What `comparable` returned.
+    """
+    there = [result for result in results if result.rung is not None and result.score is not None]
+    if not there:
+        return None
+    return (
+        f"The scores are those after {there[0].budget} epochs, the highest rung that enough trials "
+        f"have reached: {len(there)} did, and the others count as bad as the worst of them."
+    )
 
 
 def beliefs(space: Space, results: Sequence[Result], goal: str) -> list[Belief]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from hpsearch.report import forest
 from hpsearch.report.forest import Errors
+from hpsearch.report.importance import Belief
 from hpsearch.report.permutation import Importance, importance
 from hpsearch.report.table import Run, printable
 from hpsearch.scales import Integer, Real
@@ -164,6 +165,10 @@ class Report:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     rungs: Sequence[int] = ()
     """The epochs of each rung, under halving."""
+    beliefs: Sequence[Belief] = ()
+    """What the model says of each parameter, where the search went by one."""
+    of_rung: str | None = None
+    """Says which rung's scores that model is of; None without rungs."""
     tested: str | None = None
     """How often the test set was opened and what was last seen; None where it never was."""
     story: Story | None = None

@@ -105,11 +105,16 @@ def epochs_text(results: Sequence[Result], whole: int) -> str | None:
     if not steps:
         return None
     trials = len({result.trial for result in steps})
-    to_the_end = sum(result.budget == whole and not result.ended_early for result in steps)
-    spent = sum(result.epochs or 0 for result in steps)
-    saved = 1 - spent / (trials * whole)
+    to_the_end = sum(
+        result.budget == whole and result.score is not None and not result.ended_early
+        for result in steps
+    )
+    repeats = max(1, *(len(result.scores) for result in steps))
+    spent, every = sum(result.epochs or 0 for result in steps), trials * whole * repeats
     took = f"{spent:,} epoch{'s' * (spent != 1)}"
+    each = f" {repeats} times" if repeats > 1 else ""
     return (
         f"{to_the_end} of {trials_text(trials)} went to {whole} epochs; all took {took}, "
-        f"{saved:.0%} less than {trials * whole:,} for every trial trained that far"
+        f"{abs(1 - spent / every):.0%} {'less' if spent <= every else 'more'} than {every:,} for "
+        f"every trial trained that far{each}"
     )

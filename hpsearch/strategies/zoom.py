@@ -131,11 +131,18 @@ class Zoom:
         known: Sequence[Result],
         pending: Sequence[Point],
     ) -> Suggestion:
-        """Return what trial `number` tries, given some results, as `rounds: auto` does."""
+        """Return what trial `number` tries, given some results, as `rounds: auto` does.
+
+        Those of an earlier run say where to begin. As their scores may differ by a constant, they
+        are no longer ranked with this run's when it has enough of its own.
+        """
         count = number + sum(result.trial < 0 for result in known)
         if count < _first_trials(space):
             return Suggestion(self._first(space, history, number, rng))
         goal = history.goal
+        own = [result for result in known if result.trial >= 0]
+        if sum(result.score is not None for result in own) >= CANDIDATES:
+            known = own
         complete = [result for result in known if result.score is not None]
         best = ranked(complete, goal)[:CANDIDATES]
         if len(best) == CANDIDATES and space.axes:

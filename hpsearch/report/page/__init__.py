@@ -14,6 +14,7 @@ from hpsearch.diagnosis import Diagnosis, diagnose
 from hpsearch.errors import UserError
 from hpsearch.report.byhand import acts_table, branches_table
 from hpsearch.report.formats import html_table
+from hpsearch.report.importance import EXPECTED, IMPORTANCE, expected_table, importance_table
 from hpsearch.report.picture import ROLES, Picture, Report
 from hpsearch.report.pictures import BY_HAND, PICTURES
 from hpsearch.report.rounds import boxes_table
@@ -56,6 +57,7 @@ def report_page(report: Report) -> str:
         ("failed", "What failed, and why", _failures(report)),
         *_rounds(report),
         *_rungs(report),
+        *_model(report),
         ("provenance", "Provenance", _provenance(report.provenance)),
         ("config", "Config", f"<pre>{escape(report.config)}</pre>"),
     ]
@@ -362,6 +364,17 @@ def _rungs(report: Report) -> list[Section]:
         return []
     saved = f"<p>{escape(epochs_text(report.steps, rungs[-1]) or '')}.</p>"
     return [("rungs", "Rungs", _scrolled(table) + saved)]
+
+
+def _model(report: Report) -> list[Section]:
+    """Return what the model of the search says of each parameter; nothing without one."""
+    if not report.beliefs:
+        return []
+    texts = [f"<p>{escape(text)}</p>" for text in (report.of_rung, IMPORTANCE) if text]
+    expected = expected_table(report.run.space, report.beliefs, report.run.metric)
+    tables = _scrolled(importance_table(report.beliefs)), _scrolled(expected)
+    body = "".join([*texts, *tables, f"<p>{escape(EXPECTED)}</p>"])
+    return [("model", "What the model believes", body)]
 
 
 def _scrolled(table: Table) -> str:
