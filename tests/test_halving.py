@@ -188,6 +188,7 @@ def steps(halving: Halving, trials: int, score: Any) -> list[Result]:
                 stage.until,
                 score(number, stage.until),
                 epochs=stage.until - stage.start,
+                note=suggestion.note,
                 step=trial.step,
                 start=stage.start,
                 rung=stage.rung,
@@ -238,6 +239,22 @@ def test_results_of_one_rung_are_those_of_the_highest_with_enough_trials() -> No
         assert {result.budget for result in scored} == {budget}
         assert [result.trial for result in scored] == list(range(count))
         assert all(result.score == result.trial + 100 / budget for result in scored)
+
+
+def test_a_zoom_ranks_only_trials_of_one_rung_where_fewer_epochs_look_better() -> None:
+    halving = Halving(max=27, propose="zoom", lag=1)
+    results = steps(halving, 60, lambda number, until: until + number / 100)
+    checked = set()
+    for place, result in enumerate(results):
+        if result.start or result.note is None:
+            continue
+        reached: dict[int, set[int]] = {}
+        for before in results[:place]:
+            reached.setdefault(before.rung or 0, set()).add(before.trial)
+        rung = max(each for each, trials in reached.items() if len(trials) >= 5)
+        assert set(result.note["best"]) <= reached[rung]
+        checked.add(rung)
+    assert checked == {0, 1, 2}
 
 
 # The built-in trainer
