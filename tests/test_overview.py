@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from conftest import TINY
 from honest_helpers import call, done, moved, on_screen, refused
 from hpsearch.cli.best import SETTING_FORMAT_NAMES
+from hpsearch.errors import UserError
 from hpsearch.overview import Entry, age_text, due, entries
 from hpsearch.report.settings import SETTING_FORMATS, as_env, as_flags, as_json, as_yaml
 from hpsearch.store import RunFolder
@@ -286,6 +287,11 @@ def test_a_setting_comes_back_from_every_form(setting: dict[str, Any]) -> None:
     assert {key: found[f"value {key}"] for key in setting} == texts
     lines = dict(shlex.split(line)[0].split("=", 1) for line in as_env(setting).splitlines())
     assert lines == {key.upper(): text for key, text in texts.items()}
+
+
+def test_names_that_would_be_one_in_the_environment_are_refused() -> None:
+    with pytest.raises(UserError, match="a and A would both be A in the environment"):
+        as_env({"a": 1, "b": 2, "A": 3})
 
 
 def test_best_prints_the_setting_of_the_best_trial_and_nothing_else(made: Path) -> None:
