@@ -630,6 +630,14 @@ def test_errors_line_up_with_four_decimals_and_never_vanish() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1.234e-7, "1.234e-07"), (-0.53, "-0.53"), (1234.5678, "1235"), (1e300, "1e+300"), (1, "1")],
+)
+def test_what_is_called_an_error_and_is_no_share_keeps_its_digits(value: float, text: str) -> None:
+    assert leaderboard([_one()]).columns[2].text(value) == text
+
+
 def _one() -> Run:
     each = Result(0, "complete", {}, (), 0, 1, 0.5, {"dev_error": 0.5})
     return Run("r", "dev_error", "minimize", 0.0, Space({}), [each])
