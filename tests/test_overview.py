@@ -318,7 +318,7 @@ def test_the_command_offers_every_form() -> None:
 
 def test_a_model_goes_to_a_file_of_its_own_kind_only(made: Path) -> None:
     assert "must end in .npz" in refused(made, "best", "tiny", "--model", "m.bin")
-    assert "No such file" in refused(made, "best", "tiny", "--model", "lost/m.npz")
+    assert "there is no folder lost" in refused(made, "best", "tiny", "--model", "lost/m.npz")
 
 
 # The terminal

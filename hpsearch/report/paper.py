@@ -30,7 +30,7 @@ COLUMNS = 3
 """So many panels stand beside each other."""
 LETTERS = 13
 """So many letters of a tick take an inch; where the ticks meet, they are written at a slant."""
-SLANTED = 4
+SLANTED = 3
 """So many slanted ticks an inch at most; more stand upright."""
 SHARE = 0.8
 """How much of a panel's width its axis takes, about."""
