@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hpsearch.errors import UserError, nearest
 from hpsearch.fields import RUN_NAME
-from hpsearch.store import ACTS, RECORD, RunFolder
+from hpsearch.store import ACTS, CONFIG, RECORD, RunFolder
 
 
 def find_run(runs: Path, name: str | None) -> RunFolder:
@@ -36,7 +36,20 @@ def find_run(runs: Path, name: str | None) -> RunFolder:
         raise UserError(f"there is no run '{name}': {_no_runs(runs)}")
     older = f" and {len(names) - 10} older" if len(names) > 10 else ""
     listed = f"Runs: {', '.join(names[-10:])}{older}."
-    raise UserError(f"there is no run '{name}' in {runs}\n{hint}{listed}")
+    found = next(filter(None, (_instead(folder.path) for folder in candidates)), "")
+    raise UserError(f"there is no run '{name}' in {runs}{found}\n{hint}{listed}")
+
+
+def _instead(path: Path) -> str:
+    """Say what stands at a path where there is no run; nothing if nothing does."""
+    try:
+        if path.is_symlink():
+            return f": {path} is a link, and a run is named by its folder, {path.resolve()}"
+        if path.is_dir():
+            return f": {path} is a folder without a {CONFIG}"
+        return f": {path} is a file, and a run is a folder" if path.exists() else ""
+    except (OSError, ValueError):
+        return ""
 
 
 def all_runs(runs: Path) -> Iterator[RunFolder]:

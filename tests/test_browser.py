@@ -37,6 +37,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "by_hand": by_hand(folder),
         "failures": made(folder, [plain(i, None) for i in range(3)], TEXT, "failures"),
         "many": many(folder / "many"),
+        "far": made(folder, [*scored, plain(30, 1e300), plain(31, -1e-300)], TEXT, "far"),
     }
     found = {}
     for name, run in runs.items():
@@ -221,6 +222,15 @@ def test_many_trials_are_sorted_found_and_hovered_like_few(
         ".flatMap((trace) => trace.customdata || []).length"
     )
     assert drawn == MOST_TRIALS
+    assert browser.complaints == []
+
+
+def test_a_value_beyond_what_a_browser_can_place_is_no_complaint(
+    browser: Browser, pages: dict[str, Path]
+) -> None:
+    browser.complaints.clear()
+    browser.open(pages["far"])
+    browser.everything_drawn()
     assert browser.complaints == []
 
 

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from conftest import TINY
 from honest_helpers import call, done, moved, on_screen, refused
 from hpsearch.cli.best import SETTING_FORMAT_NAMES
+from hpsearch.errors import UserError
 from hpsearch.overview import Entry, age_text, due, entries
 from hpsearch.report.settings import SETTING_FORMATS, as_env, as_flags, as_json, as_yaml
 from hpsearch.store import RunFolder
@@ -288,6 +289,11 @@ def test_a_setting_comes_back_from_every_form(setting: dict[str, Any]) -> None:
     assert lines == {key.upper(): text for key, text in texts.items()}
 
 
+def test_names_that_would_be_one_in_the_environment_are_refused() -> None:
+    with pytest.raises(UserError, match="a and A would both be A in the environment"):
+        as_env({"a": 1, "b": 2, "A": 3})
+
+
 def test_best_prints_the_setting_of_the_best_trial_and_nothing_else(made: Path) -> None:
     best = min(
         RunFolder(made / "runs" / "tiny").results(), key=lambda each: (each.score, each.trial)
@@ -312,7 +318,7 @@ def test_the_command_offers_every_form() -> None:
 
 def test_a_model_goes_to_a_file_of_its_own_kind_only(made: Path) -> None:
     assert "must end in .npz" in refused(made, "best", "tiny", "--model", "m.bin")
-    assert "No such file" in refused(made, "best", "tiny", "--model", "lost/m.npz")
+    assert "there is no folder lost" in refused(made, "best", "tiny", "--model", "lost/m.npz")
 
 
 # The terminal

@@ -104,6 +104,11 @@ REPORTS = {
     "nothing varies": report([bare(0, 0.1), bare(1, 0.2), bare(2, None)], NOTHING, metric="loss"),
     "close together": report([trial(i, 0.987654321 + i * 1e-9) for i in range(12)]),
     "huge": report([trial(i, 10.0 ** (20 * i)) for i in range(12)], metric="loss"),
+    "as far apart as can be": report(
+        [bare(i, each) for i, each in enumerate((-1.7e308, -1, 5e-324, 0, 1.7e308))],
+        NOTHING,
+        metric="loss",
+    ),
 }
 
 
@@ -198,13 +203,59 @@ def test_a_trial_of_halving_ends_where_it_was_stopped() -> None:
 
 def test_a_curve_of_one_epoch_is_a_point() -> None:
     results = [trial(i, 0.1 + 0.1 * i, epochs=1) for i in range(3)]
-    picture = PICTURES["curves"](report(results))
+    picture = PICTURES["curves"](report([*results, trial(3, 0.5, epochs=2)]))
     points = [mark for mark in picture.panels[0].marks if isinstance(mark, Points)]
     assert sorted(number for mark in points for number in mark.trials) == [0, 1, 2]
-    assert {(x, mark.shape) for mark in points for x in mark.x} == {(1.0, "dot")}
-    assert picture.panels[0].x.ticks == ((1.0, "1"),)
+    assert {x for mark in points for x in mark.x} == {1.0}
+    assert picture.panels[0].x.ticks == ((1.0, "1"), (2.0, "2"))
     plain = PICTURES["curves"](ordinary())
     assert not [mark for mark in plain.panels[0].marks if getattr(mark, "shape", "") == "dot"]
+
+
+def test_where_each_trial_was_measured_once_there_is_no_curve() -> None:
+    picture = PICTURES["curves"](report([trial(i, 0.1 * i, epochs=1) for i in range(1, 4)]))
+    assert (picture.panels, picture.missing) == (
+        (),
+        "no trial has a curve: each was measured once, at its end",
+    )
+
+
+@pytest.mark.parametrize("name", ["scatter", "progress", "errors", "curves"])
+def test_a_good_trial_is_shown_however_far_it_is_from_the_others(name: str) -> None:
+    # Most settings guess, as in a range that is too wide, and a few learn.
+    guess = [trial(i, 0.9 + 0.001 * (i % 3), epochs=2) for i in range(30)]
+    learn = [trial(30 + i, 0.02 + 0.01 * i, epochs=2) for i in range(3)]
+    for panel in PICTURES[name](report([*guess, *learn])).panels:
+        if panel.y.label == "dev_error":
+            assert panel.y.low < 0.02
+            assert "beyond" not in panel.note
+    assert curve_text([0.9, 0.9, 0.899, 0.02], str, 20, 4, unicode=False)[-1].startswith("0.02")
+
+
+def test_how_many_values_lie_beyond_is_said_in_grammar() -> None:
+    scores = [0.1 + 0.01 * i for i in range(12)]
+    for bad, words in (([9.0], "1 value lies beyond"), ([9.0, 8.0], "2 values lie beyond")):
+        results = [trial(i, each) for i, each in enumerate([*scores, *bad])]
+        assert PICTURES["progress"](report(results)).panels[0].note.startswith(words)
+
+
+def test_a_single_trial_is_counted_as_one_and_has_whole_ticks() -> None:
+    one = report([trial(0, 0.1)])
+    assert "The 1 trial tried 1 value of" in PICTURES["projection"](one).panels[0].note
+    assert PICTURES["progress"](one).panels[0].x.ticks == ((1.0, "1"),)
+
+
+def test_each_of_twenty_options_is_named() -> None:
+    options = tuple(f"option {i}" for i in range(20))
+    space = Space({"kind": Choice(options)})
+    results = [
+        Result(i, "complete", {"kind": each}, (0.5,), 7, 1, 0.1 + i)
+        for i, each in enumerate(options)
+    ]
+    picture = PICTURES["scatter"](report(results, space))
+    ticks = picture.panels[0].x.ticks
+    assert ticks is not None
+    assert [text for _, text in ticks] == list(options)
 
 
 @pytest.mark.parametrize("name", [name for name in PICTURES if name != "projection"])

@@ -187,6 +187,18 @@ def test_a_column_can_be_left_out_by_its_name(made: Path) -> None:
     assert len(answers(made, "table", "more.csv", "--ignore", "age")) == 1
 
 
+def test_a_column_that_the_model_needs_cannot_be_left_out(made: Path) -> None:
+    said = refused(made, "predict", "table", "d.csv", "--ignore", "size")
+    assert "the model was trained on the column 'size' and cannot ignore it" in said
+
+
+def test_the_data_are_not_overwritten_by_their_predictions(made: Path) -> None:
+    before = (made / "d.csv").read_bytes()
+    said = refused(made, "predict", "table", "d.csv", "-o", "./d.csv")
+    assert "d.csv holds the data: write the predictions to another file" in said
+    assert (made / "d.csv").read_bytes() == before
+
+
 def test_a_missing_value_is_refused_where_training_refused_it(made: Path) -> None:
     write(made / "gap.csv", ["size", "code"], [["", "7"]])
     told = refused(made, "predict", "numbers", "gap.csv")

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from tabulate import tabulate
 
 from conftest import Command
+from honest_helpers import on_screen
 from hpsearch.cli import cli
 from hpsearch.cli.report import FORMAT_NAMES
 from hpsearch.errors import UserError
@@ -332,6 +333,23 @@ def test_a_folder_that_is_no_run_is_refused(
     fails(report(tmp_path), 2, "there is no run")
 
 
+@pytest.mark.parametrize("name", ["linked", "file", "photos"])
+def test_what_stands_in_the_place_of_a_run_is_said(
+    make_run: Maker, report: Callable[..., Invocation], tmp_path: Path, name: str
+) -> None:
+    folder = make_run("a", [result(0, 0.5)]).path
+    runs = tmp_path / "runs"
+    (runs / "linked").symlink_to(folder, target_is_directory=True)
+    (runs / "file").touch()
+    (runs / "photos").mkdir()
+    words = {
+        "linked": f"is a link, and a run is named by its folder, {folder.resolve()}",
+        "file": "is a file, and a run is a folder",
+        "photos": "is a folder without a config.yaml",
+    }
+    fails(report(name), 2, f"there is no run '{name}'", words[name], "Runs: a.")
+
+
 def test_a_run_still_without_trials_says_so(
     make_run: Maker, report: Callable[..., Invocation]
 ) -> None:
@@ -630,6 +648,14 @@ def test_errors_line_up_with_four_decimals_and_never_vanish() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1.234e-7, "1.234e-07"), (-0.53, "-0.53"), (1234.5678, "1235"), (1e300, "1e+300"), (1, "1")],
+)
+def test_what_is_called_an_error_and_is_no_share_keeps_its_digits(value: float, text: str) -> None:
+    assert leaderboard([_one()]).columns[2].text(value) == text
+
+
 def _one() -> Run:
     each = Result(0, "complete", {}, (), 0, 1, 0.5, {"dev_error": 0.5})
     return Run("r", "dev_error", "minimize", 0.0, Space({}), [each])
@@ -886,6 +912,11 @@ def test_the_rounds_of_a_zoom_are_shown_with_the_reason_for_each_bound(
     assert rows[0]["box"] == "0.0001 .. 0.1"
     assert all(row["because"] for row in rows)
     assert "best" in rows[2]["because"]
+    lines, _ = on_screen(tmp_path, "report", "boxes", "--rounds", columns=60)
+    shared = ", ".join(row["parameter"] for row in rows[:2])
+    first = f"1 of 3, {shared}: the whole range: it is the first round"
+    assert first in re.sub(r"\s+", " ", " ".join(lines))
+    assert not any("because" in line for line in lines)
     page = (tmp_path / "runs" / "boxes" / "leaderboard.md").read_text()
     assert "## Rounds" in page
     assert "2 of 3" in page

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from honest_helpers import on_screen
 from hpsearch.store import CONFIG, RECORD, RunFolder
 from hpsearch.trial import Result
 from terminal import terminal
@@ -159,6 +160,16 @@ def test_a_pipe_gets_plain_lines_and_the_leaderboard_at_the_end(
     assert "\x1b" not in rest
     assert "ended by budget.trials (8)" in rest
     assert rest.splitlines()[-1].split()[:3] == ["8", "0", "0.5000"]
+
+
+def test_rows_that_watching_leaves_out_are_named_with_the_command_that_shows_them(
+    going: Going, tmp_path: Path
+) -> None:
+    going.folder.write(CONFIG, TEXT.replace("trials: 8", "trials: 12"))
+    going.trials(*range(12))
+    going.end(ended="trials")
+    lines, _ = on_screen(tmp_path, "report", "a", "--watch", TERM="dumb")
+    assert "... and 2 more: hpsearch report a --all" in lines
 
 
 def test_a_run_whose_process_is_gone_has_ended(going: Going, tmp_path: Path) -> None:

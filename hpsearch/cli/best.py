@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from hpsearch.cli.files import check_place, write_whole
 from hpsearch.cli.options import (
     answer_option,
     complete_run,
@@ -74,11 +75,8 @@ def best(
 
         if model.suffix != ".npz":
             raise UserError(f"--model: {model} must end in .npz, which is what it is")
-        content = model_of(folder).encode()
-        try:
-            model.write_bytes(content)
-        except OSError as error:
-            raise UserError(f"--model: {model}: {error.strerror}") from None
+        check_place(model)
+        write_whole(model, model_of(folder).encode())
     click.echo(text)
     if quiet:
         return

@@ -60,6 +60,10 @@ def predict(
         raise click.UsageError(f"{output}: a table is written as .csv or .json")
     if output is not None:
         check_place(output)
+        if output.exists() and data.exists() and output.samefile(data):
+            raise click.UsageError(
+                f"{output} holds the data: write the predictions to another file"
+            )
     learned = _model(model, runs)
     table, notes = predictions(learned, data, ignore)
     text = FORMATS[name or "csv"](table)

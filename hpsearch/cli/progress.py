@@ -51,9 +51,11 @@ class Best:
 
     def text(self) -> str:
         """Say what is best so far, and with which setting."""
+        from hpsearch.report.table import printable
+
         if self.best is None:
             return "no complete trial yet"
-        setting = self.config.space.text(self.best.params)
+        setting = printable(self.config.space.text(self.best.params))
         name = self.config.metric_name
         return f"best {name} {self.best.score:.4g} (trial {self.best.trial}) {setting}".strip()
 
@@ -154,11 +156,13 @@ def show_progress(
 
 
 def _every(config: Config, best: Best, workers: Callable[[], Workers | None]) -> Watch:
+    from hpsearch.report.table import printable
+
     def watch(result: Result) -> None:
         best.add(result)
         score = "" if result.score is None else f" {config.metric_name} {result.score:.4g}"
-        why = (result.message or "").partition("\n")[0]
-        setting = config.space.text(result.params)
+        why = printable((result.message or "").partition("\n")[0])
+        setting = printable(config.space.text(result.params))
         parts = [f"trial {result.trial} {result.status}{score}", why, setting]
         with contextlib.suppress(OSError):  # a full or closed log stops no search
             click.echo(f"{best.text_of_reached()}: {'; '.join(filter(None, parts))}", err=True)

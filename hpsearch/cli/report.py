@@ -219,8 +219,8 @@ def _show_story(folder: RunFolder, name: str) -> None:
 
 def _show_rounds(folders: list[RunFolder], name: str) -> None:
     from hpsearch.errors import UserError
-    from hpsearch.report.formats import FORMATS
-    from hpsearch.report.rounds import boxes_table, steps_table
+    from hpsearch.report.formats import FORMATS, plain_text
+    from hpsearch.report.rounds import boxes_table, reasons, steps_table
     from hpsearch.runs import load_run
     from hpsearch.standings import trials_of
 
@@ -234,6 +234,12 @@ def _show_rounds(folders: list[RunFolder], name: str) -> None:
             f"the run {config.name} has no rounds so far: its method is {config.method}, and only "
             "zoom goes by rounds, from its second on"
         )
+    if name == "text" and sys.stdout.isatty() and "because" in table.names:
+        click.echo(plain_text(table.without([table.names.index("because")]), terminal_width()))
+        click.echo()
+        for reason in reasons(table):
+            show_text(reason)
+        return
     click.echo(FORMATS[name](table))
 
 
@@ -269,7 +275,7 @@ def _show_rungs(folders: list[RunFolder], name: str, limit: int | None) -> None:
     more = len(stops.rows) - len(shown.rows)
     if more:
         click.echo(f"... and {more} more: --all", err=True)
-    click.echo(f"{epochs_text(results, levels[-1])}.", err=True)
+    show_text(f"{epochs_text(results, levels[-1])}.", err=True)
 
 
 def _show_importance(folders: list[RunFolder], name: str, *, quiet: bool) -> None:
@@ -386,7 +392,7 @@ def show_table(
         return
     more = (len(table.rows) if trials is None else trials) - len(first.rows)
     if more:
-        click.echo(f"... and {more} more: hpsearch report {arguments}", err=True)
+        show_text(f"... and {more} more: hpsearch report {arguments}", err=True)
     if left_out:
         show_text(f"Left out to fit {width} columns: {', '.join(left_out)}", err=True)
 

@@ -204,7 +204,7 @@ def _show(
     for line in filter(None, lines):
         show_text(line)
     if left_out:
-        click.echo(f"Left out to fit {width} columns: {', '.join(left_out)}", err=True)
+        show_text(f"Left out to fit {width} columns: {', '.join(left_out)}", err=True)
 
 
 def _plain(found: Sequence[Again], config: Config, changes: Sequence[str]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 import threading
@@ -90,6 +91,7 @@ def watch_run(folder: RunFolder) -> None:
 
 def _lines(watched: Watched) -> None:
     """Print a line when there is a better trial or a tenth more; at the end the leaderboard."""
+    from hpsearch.cli.options import for_runs
     from hpsearch.cli.report import show_table
     from hpsearch.report.table import leaderboard
     from hpsearch.standings import run_of
@@ -118,7 +120,8 @@ def _lines(watched: Watched) -> None:
         click.echo(watched.found(goes_on=False))
     if not watched.results:
         return
-    show_table(leaderboard([run_of(watched.config, watched.trials())]), 10, watched.folder.name)
+    arguments = for_runs(shlex.join([watched.folder.name, "--all"]), watched.folder.path.parent)
+    show_table(leaderboard([run_of(watched.config, watched.trials())]), 10, arguments)
 
 
 def _live(watched: Watched) -> None:

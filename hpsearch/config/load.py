@@ -383,6 +383,12 @@ def _metric(sections: Sections, metric: Metric, kind: str, objective: Objective)
     if known and metric.name is not None:
         sections.choose((*place, "name"), "metric.name", known)
     name = metric.name or next(iter(known))
+    if not name.isprintable():
+        raise sections.document.error(
+            (*place, "name"),
+            f"metric.name is {name!a}, which holds a character that cannot be shown",
+            "Name it with letters; what your code reports must have the same name.",
+        )
     if metric.goal is None and name not in known:
         raise sections.document.error(
             place,

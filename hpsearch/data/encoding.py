@@ -89,6 +89,9 @@ def read_inputs(
         DataError: The file cannot be read, or its columns are not those of the training examples.
     """
     path = find(path.name, path.parent)
+    needed = [name for name in ignore if name in encoding.columns]
+    if needed:
+        raise DataError(f"the model was trained on the column {needed[0]!r} and cannot ignore it")
     wanted = Wanted(
         label=encoding.label,
         categorical=encoding.declared,

@@ -69,7 +69,8 @@ def find(name: str, folder: Path, key: str = "source", *, shipped: bool = False)
         known = [*ours, *_readable_files(path.parent, Path(name).parent)]
         what = f"{name!r} is no shipped data set, and there" if ours else "there"
         raise DataError(
-            f"{what} is no file {path}.{did_you_mean(name, known)} Known: {listed(known)}",
+            f"{what} is no file {path}.{did_you_mean(name, known)}"
+            + (f" Known: {listed(known)}" if known else ""),
             key=key,
         ) from None
     except (OSError, ValueError) as error:

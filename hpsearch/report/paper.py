@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.errors import UserError
@@ -27,8 +28,12 @@ WIDTHS = {"best": 2.2, "top": 1.1, "plain": 1.2}
 SHAPES = {"dot": "o", "cross": "x", "square": "s", "end": "|"}
 COLUMNS = 3
 """So many panels stand beside each other."""
-NAMES_TURNED = 10
-"""Ticks with more letters an inch are written at a slant."""
+LETTERS = 13
+"""So many letters of a tick take an inch; where the ticks meet, they are written at a slant."""
+SLANTED = 3
+"""So many slanted ticks an inch at most; more stand upright."""
+SHARE = 0.8
+"""How much of a panel's width its axis takes, about."""
 
 
 def drawing(picture: Picture, ending: str) -> bytes:
@@ -91,7 +96,7 @@ def _draw(cell: Axes, panel: Panel, width: float) -> None:
     for mark in panel.marks:
         label = mark.label or ROLES[mark.role]
         DRAW[mark.kind](cell, mark, COLOURS[mark.role], {"label": label} if label else {})
-    _axis(cell, panel.x, "x", width)
+    _axis(cell, panel.x, "x", width, on_top=bool(panel.uprights))
     _axis(cell, panel.y, "y", width)
     cell.spines[["top", "right"]].set_visible(False)
     if panel.uprights:
@@ -139,15 +144,29 @@ DRAW: dict[str, Callable[[Any, Any, str, dict[str, Any]], None]] = {
 }
 
 
-def _axis(cell: Axes, side: Axis, way: str, width: float) -> None:
+def _axis(cell: Axes, side: Axis, way: str, width: float, *, on_top: bool = False) -> None:
     setters: Any = cell.xaxis if way == "x" else cell.yaxis
     (cell.set_xlim if way == "x" else cell.set_ylim)(side.low, side.high)
     (cell.set_xlabel if way == "x" else cell.set_ylabel)(side.label)
     if side.ticks is not None:
         texts = [_cut(text, side.letters) for _, text in side.ticks]
         setters.set_ticks([at for at, _ in side.ticks], texts)
-        if way == "x" and sum(map(len, texts)) > NAMES_TURNED * width:
-            cell.tick_params("x", rotation=30)
+        if way == "x" and _meet(side, texts, width):
+            upright = len(texts) > SLANTED * width
+            cell.tick_params("x", rotation=90 if upright else 30)
+            if not upright and not on_top:  # the end of a text stands at its tick
+                for text in cell.get_xticklabels():
+                    text.set(ha="right", rotation_mode="anchor")
+
+
+def _meet(side: Axis, texts: Sequence[str], width: float) -> bool:
+    """Tell whether texts below a panel of so many inches would touch each other."""
+    inches = SHARE * width / (side.high - side.low)
+    ticks = sorted(zip([at for at, _ in side.ticks or ()], texts, strict=True))
+    return any(
+        (len(a) + len(b) + 2) / 2 / LETTERS > (right - left) * inches
+        for (left, a), (right, b) in pairwise(ticks)
+    )
 
 
 def _cut(text: str, letters: int) -> str:

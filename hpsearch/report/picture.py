@@ -182,6 +182,11 @@ class Report:
         return [each for each in ranked(self.run.results, self.run.goal) if each.score is not None]
 
     @cached_property
+    def good(self) -> list[Result]:
+        """The better half of the trials that have a score."""
+        return self.ranked[: (len(self.ranked) + 1) // 2]
+
+    @cached_property
     def lost(self) -> list[Result]:
         """The trials without a score, by number."""
         return sorted((each for each in self.run.results if each.score is None), key=_number)
@@ -274,27 +279,51 @@ def short(value: float) -> float:
     return float(f"{value:.6g}")
 
 
-def usual_range(values: Sequence[float]) -> tuple[float, float, int]:
+def usual_range(values: Sequence[float], always: Sequence[float] = ()) -> tuple[float, float, int]:
     """Return the lowest and the highest value but for those far away, and how many those are.
 
     Far is five times the distance between the quartiles beyond one of them.
+
+    always: Values that are within, however far they are from the others.
     """
     ordered = sorted(values)
     quarter, three = (ordered[int(share * (len(ordered) - 1))] for share in (0.25, 0.75))
     reach = 5 * (three - quarter)
-    inside = [each for each in ordered if reach == 0 or quarter - reach <= each <= three + reach]
-    return inside[0], inside[-1], len(ordered) - len(inside)
+    near = [each for each in ordered if reach == 0 or quarter - reach <= each <= three + reach]
+    low, high = min((near[0], *always)), max((near[-1], *always))
+    return low, high, sum(not low <= each <= high for each in ordered)
 
 
-def score_axis(label: str, values: Sequence[float]) -> tuple[Axis, str]:
-    """Return an axis that shows all values, but for a few far away; and a note of those."""
-    low, high, beyond = usual_range(values)
-    margin = 0.06 * (high - low) or 0.06 * abs(high) or 1
-    words = f"{beyond:,} values lie beyond what is shown; on the page a double-click shows all."
-    axis = Axis(label, low - margin, high + margin, measured=True)
+FEW = 10
+"""So many epochs or trials each have a tick; else there would be halves of one."""
+
+
+def whole_ticks(last: int) -> tuple[tuple[float, str], ...]:
+    """Return a tick for each whole number from 1 to `last`."""
+    return tuple((float(i), str(i)) for i in range(1, last + 1))
+
+
+HUGE = 8e307
+"""An axis ends here, so that it has a length that is a number."""
+
+
+def score_axis(
+    label: str, values: Sequence[float], always: Sequence[float] = ()
+) -> tuple[Axis, str]:
+    """Return an axis that shows all values, but for a few far away; and a note of those.
+
+    always: Values that are shown, however far they are from the others: those of good trials.
+    """
+    low, high, beyond = usual_range(values, always)
+    margin = 0.06 * high - 0.06 * low or 0.06 * abs(high) or 1
+    lie = "1 value lies" if beyond == 1 else f"{beyond:,} values lie"
+    words = f"{lie} beyond what is shown; on the page a double-click shows more."
+    axis = Axis(label, max(low - margin, -HUGE), min(high + margin, HUGE), measured=True)
     return axis, words if beyond else ""
 
 
+MOST_OPTIONS = 20
+"""So many options of a choice are named at most."""
 ABSENT = -0.1
 """Where a parameter stands that a trial does not have, below its axis."""
 
@@ -326,7 +355,7 @@ def _told_apart(texts: list[str], letters: int) -> list[str]:
 
 def _ticks(axis: SpaceAxis) -> Sequence[Any]:
     if isinstance(axis, Choice):
-        return evenly(axis.options, 12)
+        return evenly(axis.options, MOST_OPTIONS)
     assert isinstance(axis, Real | Integer)
     values = axis.scale.ticks()
     if isinstance(axis, Integer):

@@ -24,6 +24,17 @@ def boxes_table(space: Space, results: Iterable[Result]) -> Table | None:
     return Table(tuple(map(Column, names)), rows) if rows else None
 
 
+def reasons(boxes: Table) -> list[str]:
+    """Return the reasons in a table of boxes as sentences: `2 of 2, momentum, layers: ...`.
+
+    Parameters that share a reason in a round share its sentence.
+    """
+    names: dict[tuple[str, str], list[str]] = {}
+    for round_, _, name, _, because in boxes.rows:
+        names.setdefault((round_, because), []).append(name)
+    return [f"{round_}, {', '.join(each)}: {because}" for (round_, because), each in names.items()]
+
+
 def boxes(results: Iterable[Result]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield each round of a zoom, as `2 of 5`, with its box: by parameter, and as plain data."""
     for _, note in _told(results, "box"):

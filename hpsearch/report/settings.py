@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hpsearch.errors import UserError
 from hpsearch.trial import plain
 from hpsearch.yamlfile import dump
 
@@ -43,7 +44,18 @@ def as_flags(setting: Setting) -> str:
 
 
 def as_env(setting: Setting) -> str:
-    """`NAME=value` lines in capitals, quoted for a shell."""
+    """`NAME=value` lines in capitals, quoted for a shell.
+
+    Raises:
+        UserError: two names differ in capitals only.
+    """
+    of: dict[str, str] = {}
+    for name in setting:
+        if of.setdefault(name.upper(), name) != name:
+            raise UserError(
+                f"{of[name.upper()]} and {name} would both be {name.upper()} in the environment; "
+                "take --format flags, json or yaml"
+            )
     return "\n".join(
         f"{name.upper()}={shlex.quote(value_text(value))}" for name, value in setting.items()
     )

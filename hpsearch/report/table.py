@@ -29,10 +29,16 @@ def number_text(value: Any) -> str:
 
 
 def share_text(value: Any) -> str:
-    """Write an error or accuracy with four decimals, so that a column of them lines up."""
-    if value == 0 or value >= 0.0001:
-        return f"{value:.4f}" if value else "0"
-    return f"{value:.0e}"
+    """Write an error or accuracy with four decimals, so that a column of them lines up.
+
+    What is no share, as it lies beyond 0 and 1 or is smaller than one example of many thousands
+    could make it, is written as any number.
+    """
+    if value == 0:
+        return "0"
+    return (
+        f"{value:.4f}" if isinstance(value, float) and 0.0001 <= value <= 1 else number_text(value)
+    )
 
 
 def is_share(name: str) -> bool:

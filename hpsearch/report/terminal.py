@@ -23,7 +23,7 @@ def curve_text(
         width: Columns in all.
         unicode: False to draw with # alone.
     """
-    low, high, _ = usual_range(values)
+    low, high, _ = usual_range(values, values[-1:])
     names = {0: text(low), height - 1: text(high)}
     margin = max(map(len, names.values())) + 1
     count, columns = len(values), max(1, width - margin)

@@ -30,7 +30,7 @@ from hpsearch.report.table import (
 from hpsearch.report.ties import ties_text
 from hpsearch.space import option_text
 from hpsearch.story import Story
-from hpsearch.trial import Result, sentence, statuses_text, trials_text
+from hpsearch.trial import Result, sentence, statuses_text
 
 MOST_FAILURES = 50
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
@@ -302,7 +302,7 @@ def _diagnosis(report: Report) -> str:
 
 def _failures(report: Report) -> str:
     if not report.lost:
-        return f"<p>Nothing: each of {trials_text(len(report.run.results))} has a score.</p>"
+        return "<p>Nothing: every trial has a score.</p>"
     groups: dict[tuple[str, str], list[Result]] = {}
     for each in report.lost:
         groups.setdefault((each.status, kind_of(each.message or "")), []).append(each)

@@ -59,7 +59,12 @@
   const symbols = { dot: "circle", cross: "x-thin", square: "square-open", end: "line-ns" };
   const widths = { best: 3, top: 1.6, middle: 1.1, rest: 1, plain: 1.5, lost: 1 };
 
-  function trace(mark, visible) {
+  // On a linear axis the browser cannot place what is so many times its length away.
+  const FAR = 1e9;
+  const near = (values, side, log) => log && side.measured ? values : values.map((value) =>
+    value === null || Math.abs(value - side.low) <= FAR * (side.high - side.low) ? value : null);
+
+  function trace(mark, visible, panel, log) {
     const shade = colour(mark.role);
     const made = {
       type: "scatter", name: escaped(label(mark)), showlegend: false, visible,
@@ -68,8 +73,9 @@
     if (mark.kind === "lines") {
       for (const line of mark.lines) {
         const text = line.trial === null ? "" : hover(line.trial);
+        const y = near(line.y, panel.y, log);
         for (let i = 0; i < line.x.length; i++) {
-          made.x.push(line.x[i]); made.y.push(line.y[i]);
+          made.x.push(line.x[i]); made.y.push(y[i]);
           made.customdata.push(line.trial); made.text.push(text);
         }
         made.x.push(null); made.y.push(null); made.customdata.push(null); made.text.push("");
@@ -82,7 +88,8 @@
         if (mark.role === "plain") made.hoverinfo = "skip", delete made.hovertemplate;
       }
     } else if (mark.kind === "points") {
-      made.x = mark.x; made.y = mark.y; made.customdata = mark.trials;
+      made.x = near(mark.x, panel.x, false); made.y = near(mark.y, panel.y, log);
+      made.customdata = mark.trials;
       made.text = mark.trials.map(hover);
       made.mode = "markers";
       const thin = mark.shape === "cross" || mark.shape === "end";
@@ -171,7 +178,7 @@
     return made;
   }
 
-  const found = (panel, trial) => {
+  const found = (panel, trial, log) => {
     const x = [], y = [];
     for (const mark of panel.marks) {
       if (mark.kind === "lines") {
@@ -184,15 +191,15 @@
         });
       }
     }
-    return { x, y };
+    return { x: near(x, panel.x, false), y: near(y, panel.y, log) };
   };
 
   function plot(plotElement, panel, state, several) {
     let shown = null;
     const draw = () => {
       const traces = panel.marks.filter((mark) => mark.kind !== "boxes")
-        .map((mark) => trace(mark, !state.hidden.has(label(mark))));
-      const { x, y } = shown === null ? { x: [], y: [] } : found(panel, shown);
+        .map((mark) => trace(mark, !state.hidden.has(label(mark)), panel, state.log));
+      const { x, y } = shown === null ? { x: [], y: [] } : found(panel, shown, state.log);
       traces.push({
         type: "scatter", mode: "lines+markers", x, y, showlegend: false, hoverinfo: "skip",
         line: { color: colour("hot"), width: 2.5 },
@@ -206,7 +213,7 @@
     const mark = (trial) => {
       if (trial === shown) return;
       shown = trial;
-      const { x, y } = trial === null ? { x: [], y: [] } : found(panel, trial);
+      const { x, y } = trial === null ? { x: [], y: [] } : found(panel, trial, state.log);
       const last = plotElement.data.length - 1;
       Plotly.restyle(plotElement, { x: [x], y: [y] }, [last]);
     };
@@ -361,7 +368,7 @@
       }));
       const shown = Math.min(limit, kept.length);
       document.getElementById("count").textContent =
-        shown.toLocaleString("en") + " of " + rows.length.toLocaleString("en") + " trials";
+        shown.toLocaleString("en") + " of " + rows.length.toLocaleString("en") + (rows.length === 1 ? " trial" : " trials");
       more.hidden = shown === kept.length;
     };
 

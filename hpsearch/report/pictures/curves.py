@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from hpsearch.report.picture import (
+    FEW,
     NONE_COMPLETE,
     Axis,
     Line,
@@ -19,6 +20,7 @@ from hpsearch.report.picture import (
     evenly,
     score_axis,
     short,
+    whole_ticks,
 )
 from hpsearch.trial import Result
 
@@ -26,14 +28,14 @@ TITLE = "Learning curves"
 MOST_CURVES = 200
 MOST_EPOCHS = 60
 MOST_METRICS = 8
-FEW_EPOCHS = 10
-"""Of so many epochs each has a tick; else there would be halves of one."""
 
 
 def curves(report: Report) -> Picture:
     """Draw a panel for each metric; the one that is searched for comes first."""
     scored, lost, notes = report.thinned(MOST_CURVES)
     shown = [each for each in [*scored, *lost] if each.curve]
+    if report.ranked and all(len(each) < 2 for trial in shown for each in trial.curve.values()):
+        shown = []
     metric = report.run.metric
     names = list(dict.fromkeys([metric, *(name for each in shown for name in each.curve)]))
     panels = [_panel(report, shown, name) for name in names[:MOST_METRICS]]
@@ -44,7 +46,7 @@ def curves(report: Report) -> Picture:
             TITLE,
             "",
             (),
-            missing="no trial has a curve: the objective reports a number at its end only"
+            missing="no trial has a curve: each was measured once, at its end"
             if report.ranked
             else NONE_COMPLETE,
         )
@@ -98,9 +100,16 @@ def _panel(report: Report, shown: Sequence[Result], name: str) -> Panel | None:
         marks.append(_ends("lost", ends["lost"], "diverged, failed or cut short", "cross"))
     best = [mark for mark in marks if mark.role == "best"]
     marks = [*(mark for mark in marks if mark.role != "best"), *best]
-    y, note = score_axis(name, values)
-    few = tuple((float(i), str(i)) for i in range(1, last + 1)) if last <= FEW_EPOCHS else None
+    y, note = score_axis(name, values, _good_ends(report, shown, name))
+    few = whole_ticks(last) if last <= FEW else None
     return Panel(name, Axis("epoch", 0.5, last + 0.5, few), y, tuple(marks), note)
+
+
+def _good_ends(report: Report, shown: Sequence[Result], name: str) -> list[float]:
+    """Return where the curves of the better half end, which a picture is looked at for."""
+    good = {each.trial for each in report.good}
+    lines = (_line(each, name) for each in shown if each.trial in good)
+    return [_end(line)[1] for line in lines if line is not None]
 
 
 def _line(result: Result, name: str) -> Line | None:

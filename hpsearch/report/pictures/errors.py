@@ -39,8 +39,11 @@ def errors(report: Report) -> Picture:
             if report.ranked
             else NONE_COMPLETE,
         )
-    x, _ = score_axis("train_error", [train for train, _ in known.values()])
-    y, _ = score_axis("dev_error", [dev for _, dev in known.values()])
+    good = [known[each.trial] for each in report.good if each.trial in known]
+    x, _ = score_axis(
+        "train_error", [train for train, _ in known.values()], [train for train, _ in good]
+    )
+    y, _ = score_axis("dev_error", [dev for _, dev in known.values()], [dev for _, dev in good])
     biased = report.run.optimal_error + NOTABLE_GAP
     marks: list[Marks] = [
         Lines("plain", (Line((biased, biased), (y.low, y.high)),), "bias to the right of it"),

@@ -67,7 +67,7 @@ def _panel(story: Story, name: str) -> Panel | None:
     if known:
         x, y = zip(*known, strict=True)
         marks.append(Points("plain", x, y, label="acts", shape="square"))
-    axis, note = score_axis(name, values)
+    axis, note = score_axis(name, values, [each for each in present[-1:] if each is not None])
     last = max(len(way) for way in ways.values())
     return Panel(name, Axis("epoch", 0.5, last + 0.5), axis, tuple(marks), note)
 

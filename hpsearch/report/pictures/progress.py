@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from hpsearch.report.picture import (
+    FEW,
     NONE_COMPLETE,
     Axis,
     Line,
@@ -18,6 +19,7 @@ from hpsearch.report.picture import (
     by_role,
     score_axis,
     short,
+    whole_ticks,
 )
 from hpsearch.trial import Result, cost
 
@@ -32,15 +34,20 @@ def progress(report: Report) -> Picture:
     run = report.run
     scored, _, notes = report.drawn
     drawn = [each for each in scored if each.score is not None]
-    y, note = score_axis(run.metric, [each.score for each in drawn if each.score is not None])
+    y, note = score_axis(
+        run.metric,
+        [each.score for each in drawn if each.score is not None],
+        [each.score for each in report.good if each.score is not None],
+    )
     by_number = sorted(compared, key=lambda each: each.trial)
     at = [float(each.trial + 1) for each in by_number]
     last = max(each.trial for each in run.results) + 1.0
+    few = whole_ticks(int(last)) if last <= FEW else None
     places = {each.trial: each.trial + 1.0 for each in drawn}
     panels = [
         Panel(
             "against trials",
-            Axis("trials", 0, 1.03 * last),
+            Axis("trials", 0, 1.03 * last, few),
             y,
             (*_points(report, drawn, places), _steps(by_number, at, run.goal, last)),
             note,

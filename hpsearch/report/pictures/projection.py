@@ -15,7 +15,7 @@ from hpsearch.report.picture import (
     parameter_axis,
 )
 from hpsearch.space import Choice
-from hpsearch.trial import Result
+from hpsearch.trial import Result, trials_text
 
 TITLE = "Two parameters at a time, and a grid"
 MOST_PARAMETERS = 7
@@ -96,7 +96,7 @@ def _tried(report: Report, x: str, y: str, side: int) -> str:
     """Say how many values were tried, and how many a grid would have tried."""
     count = len(report.run.space.axes)
     return (
-        f"The {len(report.run.results):,} trials tried {report.tried[x]:,} values of {x} and "
-        f"{report.tried[y]:,} of {y}; a "
+        f"The {trials_text(len(report.run.results))} tried {report.tried[x]:,} "
+        f"value{'s' * (report.tried[x] != 1)} of {x} and {report.tried[y]:,} of {y}; a "
         f"grid of as many over the {count} parameters tries at most {side} of each."
     )

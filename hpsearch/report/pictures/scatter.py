@@ -34,7 +34,9 @@ def scatter(report: Report) -> Picture:
     if not scored:
         return Picture("scatter", TITLE, "", (), missing=NONE_COMPLETE)
     y, note = score_axis(
-        report.run.metric, [each.score for each in scored if each.score is not None]
+        report.run.metric,
+        [each.score for each in scored if each.score is not None],
+        [each.score for each in report.good if each.score is not None],
     )
     panels = tuple(_panel(report, name, scored, lost, y) for name in report.parameters)
     if any(isinstance(mark, Boxes) for panel in panels for mark in panel.marks):
