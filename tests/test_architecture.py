@@ -18,7 +18,7 @@ LAYERS = [
     ["surrogate"],
     ["zoom", "strategies", "objectives", "report", "ending"],
     ["child", "supervisor", "store"],
-    ["runner", "finding"],
+    ["runner", "finding", "training"],
     ["engines"],
     ["config"],
     ["recorder", "provenance", "final", "standings"],

@@ -199,6 +199,8 @@ class PythonFunction:
         """
         if self._loaded:
             return
+        import numpy.random  # noqa: F401  so that it is seeded before code that imports it late
+
         module_name, _, function_name = self.target.rpartition(":")
         module = self._import(module_name)
         function = getattr(module, function_name, None)
