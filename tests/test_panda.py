@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import shlex
 import shutil
 import signal
 import subprocess
@@ -696,24 +694,6 @@ def test_the_list_has_models_that_are_trained_by_hand(answer: Command, here: Pat
 
 
 # The page
-
-
-def test_the_commands_on_the_page_work_in_their_order(answer: Command, here: Path) -> None:
-    """The one that asks at a terminal is played from the page's own script."""
-    page = (ROOT / "docs" / "panda.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```\w*\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    for name, text in re.findall(r"^`([\w.]+)`:\n\n```\w*\n(.*?)^```", page, re.M | re.S):
-        (here / name).write_text(text)
-    (here / "page.txt").write_text(next(each for each in blocks if each.startswith("# one act")))
-    shutil.copytree(ROOT / "configs", here / "configs")
-    commands = [line for text in blocks for line in text.splitlines() if line[:9] == "hpsearch "]
-    assert len(commands) == 7
-    assert commands[0] == "hpsearch panda configs/digits.yaml"
-    for line in [f"{commands[0]} --script page.txt", *commands[1:]]:
-        done = answer(*shlex.split(line)[1:])
-        assert done.returncode == 0, f"{line}: {done.stderr}"
-    (result,) = RunFolder(here / "runs/schedule").results()
-    assert result.metrics == story(here / "runs/digits-panda").path()[-1]
 
 
 def test_every_act_and_key_is_on_the_page() -> None:
