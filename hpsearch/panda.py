@@ -369,6 +369,8 @@ def read_act(config: Config, objective: MLP | PythonFunction, story: Story, text
         return {**event, "act": "fork"}
     if text in ("stop", "stop early"):
         return {**event, "act": "stop"}
+    if word in ALONE:
+        raise ActError(f"{ALONE[word]} stands alone, and '{rest}' is behind it")
     if word == "note":
         if not rest:
             raise ActError("note needs a text")
@@ -457,6 +459,8 @@ class Line:
 
 
 QUIT = ("quit", "exit", "q")
+ALONE = {"fork": "fork", "stop": "stop early", "help": "help", **dict.fromkeys(QUIT, "quit")}
+"""Words that nothing may follow, and how they are written."""
 
 
 def read_script(name: str, text: str) -> list[Line]:

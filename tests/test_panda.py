@@ -403,6 +403,9 @@ def test_the_best_of_a_run_trains_by_hand_as_it_did_in_the_search(
         ("back -1", "back needs an epoch"),
         ("switch 2", "there is no branch 2: there is only branch 1"),
         ("note", "note needs a text"),
+        ("fork 3", "fork stands alone, and '3' is behind it"),
+        ("stop late", "stop early stands alone, and 'late' is behind it"),
+        ("quit now", "quit stands alone, and 'now' is behind it"),
     ],
 )
 def test_an_act_that_cannot_be_is_a_sentence_and_nothing_is_written(

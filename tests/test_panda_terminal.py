@@ -148,6 +148,25 @@ def test_any_terminal_is_enough(here: Path, columns: int, rows: int) -> None:
         assert "Traceback" not in "\n".join(screen.lines)
 
 
+def test_letters_of_two_columns_and_long_lines_leave_the_screen_whole(here: Path) -> None:
+    with terminal("panda", "my.yaml", folder=here) as screen:
+        screen.until(lambda text: "Enter trains" in text)
+        screen.press("note " + "熊猫" * 30)
+        lines = screen.until(lambda text: text.count("熊") > 15)
+        assert lines[0] == "my-panda  epoch 0 of 20"
+        assert lines[-1].startswith("猫") or lines[-1].startswith("熊")
+        lines = say(screen, "", "Noted.")
+        assert lines[0] == "my-panda  epoch 0 of 20"
+        assert [line for line in lines if line.startswith("at 0: note 熊")]
+        lines = say(screen, "frobnicate", "'frobnicate' is no act")
+        assert lines[0] == "my-panda  epoch 0 of 20"
+        assert lines[-2].endswith(" ...") or "epochs" in lines[-2]
+        screen.press("quit\n")
+        assert screen.end() == 0
+    text = "note " + "熊猫" * 30
+    assert [told.text for told in story(here / "runs/my-panda").acts] == [text]
+
+
 def test_a_terminal_without_dots_gets_plain_letters(here: Path) -> None:
     encoding = {"PYTHONIOENCODING": "ascii:backslashreplace"}
     with terminal("panda", "my.yaml", folder=here, **encoding) as screen:  # type: ignore[arg-type]

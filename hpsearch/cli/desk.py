@@ -27,6 +27,7 @@ MORE = 0.05
 LOOK = 0.5
 """Seconds after which the size of the terminal is looked at again."""
 CTRL_C = "\x03"
+MESSAGE_LINES = 4
 TOLD = 3
 """Acts that are shown, the last ones."""
 
@@ -267,6 +268,8 @@ class Desk:
     # Drawing
 
     def _draw(self) -> None:
+        from rich.cells import cell_len
+
         now = time.monotonic()
         self._drawn_all = not self.left or now - self._drawn >= MORE
         if not self._drawn_all:
@@ -278,7 +281,7 @@ class Desk:
         if lines == self._last:
             return
         self._last = lines
-        column = min(len(lines[-1]), width - 1) + 1
+        column = cell_len(lines[-1]) + 1
         body = "\r\n".join(f"{line}\x1b[K" for line in lines)
         self._out.write(f"\x1b[?25l\x1b[H{body}\x1b[J\x1b[{len(lines)};{column}H\x1b[?25h")
         self._out.flush()
@@ -294,12 +297,10 @@ class Desk:
             self._scores(),
             self._figures(),
         ]
-        prompt = (
-            ("> " + self.typed)[-(width - 1) :]
-            if len(self.typed) + 2 >= width
-            else ("> " + self.typed)
+        prompt = _last_columns(f"> {self.typed}", width - 1)
+        message = textwrap.wrap(
+            self.message, max(10, width - 1), max_lines=MESSAGE_LINES, placeholder=" ..."
         )
-        message = textwrap.wrap(self.message, width - 1)[:3]
         told = [] if self.helps else self._told()
         room = height - len(top) - len(message) - len(told) - 1
         if self.helps:
@@ -312,7 +313,7 @@ class Desk:
             middle, told = [], []
         middle = middle[: max(0, room)]
         middle += [""] * (room - len(middle))
-        lines = [each[: width - 1] for each in [*top, *middle, *told, *message]]
+        lines = [_columns(each, width - 1) for each in [*top, *middle, *told, *message]]
         return [*lines[: max(0, height - 1)], prompt]
 
     def _title(self) -> str:
@@ -407,6 +408,21 @@ class Desk:
 
 def _own(story: Story, number: int) -> list[float | None]:
     return [each.get(story.metric) for each in story.at(number).metrics]
+
+
+def _columns(text: str, width: int) -> str:
+    """Cut what is too long for so many columns; some letters take two of them."""
+    from rich.cells import cell_len, set_cell_size
+
+    return text if cell_len(text) <= width else set_cell_size(text, width).rstrip()
+
+
+def _last_columns(text: str, width: int) -> str:
+    from rich.cells import cell_len
+
+    while cell_len(text) > width:
+        text = text[1:]
+    return text
 
 
 def _epochs(count: int) -> str:
