@@ -19,8 +19,8 @@ LOG = logging.getLogger("mkdocs.hooks.site")  # a warning here fails a strict bu
 MADE = {"index.md": "README.md", "examples.md": "examples/README.md"}
 """Pages that are files of the repository outside docs/."""
 
-WIDTH = 92
-"""Letters in a line of a command's help."""
+WIDTH = 86
+"""Letters in a line of a command's help: as many as a window of 1,200 pixels shows."""
 
 
 def on_config(config: Any) -> Any:

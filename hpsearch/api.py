@@ -13,7 +13,7 @@ from hpsearch.config import Config, build_config
 from hpsearch.config.mapping import document_of
 from hpsearch.errors import InVainError, UserError
 from hpsearch.finding import find_run
-from hpsearch.objectives.python import IMPORTING, BeginsSearchError
+from hpsearch.importing import refuse_while_importing
 from hpsearch.report.formats import FORMATS
 from hpsearch.report.table import Table, leaderboard, trials_table
 from hpsearch.runs import folder_for, load_run, open_config, remarks
@@ -196,8 +196,7 @@ def search(
         KeyboardInterrupt: Ctrl-C, or the notebook's stop button, once all processes have ended and
             the tables are written. The same call goes on.
     """
-    if IMPORTING.get():
-        raise BeginsSearchError
+    refuse_while_importing()
     from hpsearch.cli.options import jobs_of
     from hpsearch.loop import search as run_loop
 

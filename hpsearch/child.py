@@ -48,6 +48,10 @@ def main() -> None:
 
         objective = from_spec(start["kind"], start["objective"])
         objective.prepare(Names(**start["names"]))
+        if start.get("by_hand"):
+            from hpsearch.objectives.generator import check_generator
+
+            check_generator(objective)
         resumes = objective.steps().resumes if start["in_steps"] else False
     except UserError as error:
         _send(answers, {"started": False, "mistake": True, "message": str(error)})
@@ -57,14 +61,61 @@ def main() -> None:
         return
     os.write(log, mark)
     _send(answers, {"started": True, "resumes": resumes})
+
+    def answer(message: Message) -> None:
+        os.write(log, mark)  # what was printed before it belongs to it
+        _send(answers, message)
+
+    if start.get("by_hand"):
+        _train_by_hand(objective, start["by_hand"], start["metric"], inbox, answer)
+        return
     while True:
         message = json.loads(inbox.get())
         left = message["seconds_left"]
         deadline = None if left is None else time.monotonic() + left
         for request in message["trials"]:
-            answer = _repeated(objective, {**request, "deadline": deadline}, start["metric"])
-            os.write(log, mark)  # what was printed before it is this trial's
-            _send(answers, answer)
+            answer(_repeated(objective, {**request, "deadline": deadline}, start["metric"]))
+
+
+def _train_by_hand(
+    objective: Any,
+    request: Message,
+    metric: str,
+    inbox: queue.SimpleQueue[bytes],
+    answer: Callable[[Message], None],
+) -> None:
+    """Train one model, an epoch for each message, until the message says that it is the last.
+
+    An answer has the metrics of the epoch, which are null at the training's end, or `failed`: what
+    the user's code raised, in one line. Its traceback goes to the log.
+    """
+    from hpsearch.objectives import Context
+    from hpsearch.objectives.generator import GeneratorTraining
+
+    process = os.getpid()
+    context = Context(0, request["seed"], metric, objective.budget, Path(request["folder"]))
+    training = GeneratorTraining(objective, request["params"], context)
+    _seed_global_generators(context.seed)
+    while True:
+        message = json.loads(inbox.get())
+        try:
+            if message["last"]:
+                training.close()
+                found: Message = {}
+            else:
+                found = {"metrics": training.step(message["changes"])}
+        except BaseException as error:
+            found = {"failed": _named(error)}
+            with contextlib.suppress(Exception):
+                sys.stderr.write(f"{_describe(error)}\n")
+        if os.getpid() != process:  # the user's code forked, and this is the other one
+            os._exit(0)
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):
+                stream.flush()
+        answer(found)
+        if message["last"]:
+            return
 
 
 def _leave_the_pipes() -> None:
@@ -315,19 +366,27 @@ def finite(value: float) -> float | None:
 
 def _describe(error: BaseException) -> str:
     """Say what was raised: type and message first, then the way there, without our own part."""
-    try:
-        text = f"{type(error).__name__}: {error}"
-    except Exception:
-        text = type(error).__name__
+    text = _named(error)
     from hpsearch.objectives.reported import ReportError
 
     if isinstance(error, ReportError):
-        return str(error)
+        return text
     ours = str(Path(__file__).parent)
     frames = traceback.extract_tb(error.__traceback__)
     users = [frame for frame in frames if not frame.filename.startswith(ours)]
     way = "".join(traceback.format_list(users or frames))
     return f"{text}\n{way}".strip()[:LONGEST_MESSAGE]
+
+
+def _named(error: BaseException) -> str:
+    """Return an exception's type and message; of what was reported wrongly only the message."""
+    from hpsearch.objectives.reported import ReportError
+
+    try:
+        text = str(error)
+    except Exception:
+        return type(error).__name__
+    return text if isinstance(error, ReportError) else f"{type(error).__name__}: {text}"
 
 
 if __name__ == "__main__":

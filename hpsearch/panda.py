@@ -21,8 +21,7 @@ from hpsearch.child import finite
 from hpsearch.config import Config, by_hand_yaml, read_value, settled
 from hpsearch.errors import MachineError, UserError, nearest
 from hpsearch.nn.changes import CHANGEABLE, FIXED, Changes
-from hpsearch.objectives.base import Names, ObjectiveError
-from hpsearch.objectives.by_hand import Training, check_by_hand, training_of
+from hpsearch.objectives.by_hand import FailedError, Training, check_by_hand
 from hpsearch.objectives.mlp import MLP
 from hpsearch.objectives.python import PythonFunction
 from hpsearch.provenance import session
@@ -30,6 +29,8 @@ from hpsearch.runs import open_folder
 from hpsearch.space import Choice, option_text
 from hpsearch.store import LOG, RunFolder
 from hpsearch.story import ActError, Event, Metrics, Story
+from hpsearch.supervisor import ChildEndedError, TimedOutError
+from hpsearch.training import FunctionTraining, training_of
 from hpsearch.trial import Params, Result, plain
 from hpsearch.yamlfile import dump
 
@@ -110,19 +111,21 @@ def beginning(
     return Beginning(params, seed, {name: origin[name] for name in params if name in origin})
 
 
-def usable(config: Config, params: Params) -> MLP | PythonFunction:
+def usable(config: Config, params: Params, *, begin: bool = False) -> MLP | PythonFunction:
     """Return the objective, ready to train that setting by hand.
 
+    Args:
+        begin: Import a function once, in a process of its own, to find what is wrong with it.
     Raises:
         UserError: it takes no changes while it trains, or the setting cannot be trained.
     """
     try:
-        objective = config.objective
-        if not isinstance(objective, MLP):
-            extra = {name: value for name, value in params.items() if name not in config.constants}
-            objective.prepare(Names(tuple(extra)))
-        found = check_by_hand(objective)
-    except ObjectiveError as error:
+        found = check_by_hand(config.objective)
+        if begin and isinstance(found, PythonFunction):
+            _begin_once(config, found, params)
+    except UserError as error:
+        if error.has_place:
+            raise
         text, _, hint = str(error).partition("\n")
         raise config.document.error(("objective", config.kind), text, hint) from None
     if isinstance(found, MLP):
@@ -132,6 +135,24 @@ def usable(config: Config, params: Params) -> MLP | PythonFunction:
         for _, text in found.problems({}):
             raise UserError(text)
     return found
+
+
+def _begin_once(config: Config, objective: PythonFunction, params: Params) -> None:
+    training = FunctionTraining(
+        objective,
+        params,
+        0,
+        metric=config.metric_name,
+        folder=Path(),
+        memory=config.trial.memory_bytes,
+        printed=lambda content: None,
+    )
+    try:
+        training.begin()
+    except (ChildEndedError, TimedOutError) as error:
+        raise UserError(f"importing {objective.target} failed: {error}") from None
+    finally:
+        training.close()
 
 
 class Panda:
@@ -145,9 +166,6 @@ class Panda:
         record: Called with each event before it takes effect.
         own: The folder that a function of the user's is given.
         keep_every: Of the epochs before the last, the multiples of this keep their snapshot.
-    Raises:
-        UserError: the user's code fails in an epoch that was there before.
-        MachineError: an epoch does not come to what was recorded.
     """
 
     def __init__(
@@ -165,29 +183,34 @@ class Panda:
         self.keep_every = keep_every
         self._states, self._record, self._own = states, record, own
         self._training: Training | None = None
-        self._failed: BaseException | None = None
-        self._stand()
+        """None until the next epoch is trained: only then is the model brought to where it is."""
 
     def compute(self) -> tuple[Metrics | None, float]:
         """Train the next epoch, which nobody hears of before `took`; return figures and seconds.
 
-        None where the training has come to its end by itself.
+        None where the training has come to its end by itself. After an exception the same can be
+        tried again.
 
         Raises:
-            Exception: whatever the user's code raises.
+            FailedError: the user's code failed, or its process did.
+            StoppedError: `interrupt` was called.
+            MachineError: an epoch that is recorded comes to something else.
         """
-        assert self._training is not None
-        if self._failed is not None:  # a generator that raised is over, and has not ended
-            raise self._failed
-        began = time.perf_counter()
         try:
-            metrics = self._training.step()
-        except BaseException as error:
-            self._failed = error
+            training = self._standing()
+            began = time.perf_counter()
+            metrics = training.step()
+        except BaseException:
+            self._leave()
             raise
         if metrics is None:
             return None, 0.0
         return _finite(metrics), time.perf_counter() - began
+
+    def interrupt(self) -> bool:
+        """End the epoch that another thread computes; False where that cannot be."""
+        training = self._training
+        return training is not None and training.interrupt()
 
     def took(self, metrics: Metrics | None, seconds: float) -> None:
         """Write down what `compute` came to."""
@@ -216,11 +239,6 @@ class Panda:
         """Raise ActError for an act that cannot be."""
         Story(self.story.events).add(event)
 
-    def log(self) -> Path:
-        """Return the file for what the user's code prints, in a folder that exists."""
-        self._own.mkdir(parents=True, exist_ok=True)
-        return self._own / LOG
-
     def act(self, event: Event) -> None:
         """Do what `read_act` read: it is written down, then it takes effect.
 
@@ -230,7 +248,7 @@ class Panda:
         self.check(event)
         self._add(event)
         if event["act"] in ("back", "switch"):
-            self._stand()
+            self._leave()
         elif self._training is not None:
             self._training.change(self.story.branch.changes)
 
@@ -238,17 +256,19 @@ class Panda:
         self._record(event)
         self.story.add(event)
 
-    def _stand(self) -> None:
-        """Bring the model to the last epoch of the present branch."""
-        story = self.story
+    def _standing(self) -> Training:
+        """Return the model at the last epoch of the present branch."""
         if self._training is not None:
-            self._training.close()
-        training = training_of(
+            return self._training
+        story = self.story
+        training = self._training = training_of(
             self.objective,
-            {} if isinstance(self.objective, MLP) else story.params,
+            story.params,
             story.seed,
             metric=story.metric,
             folder=self._own,
+            memory=self.config.trial.memory_bytes,
+            printed=self._printed,
         )
         training.change(story.branch.changes)
         for epoch in range(story.epoch, 0, -1):
@@ -257,11 +277,23 @@ class Panda:
                 training.restore(path, epoch)
                 if training.epochs == epoch:
                     break
-        self._training, self._failed = training, None
         for epoch, wanted in enumerate(story.path(), start=1):
             if epoch > training.epochs:
                 found = training.step()
                 check_same(epoch, wanted, None if found is None else _finite(found))
+        return training
+
+    def _leave(self) -> None:
+        training, self._training = self._training, None
+        if training is not None:
+            training.close()
+
+    def _printed(self, content: bytes) -> None:
+        """Keep what the user's code printed."""
+        if content:
+            self._own.mkdir(parents=True, exist_ok=True)
+            with (self._own / LOG).open("ab") as log:
+                log.write(content)
 
     def _snapshot(self, branch: int, epoch: int) -> Path:
         return self._states / f"{branch:03d}-{epoch:06d}.npz"
@@ -280,8 +312,7 @@ class Panda:
 
     def close(self) -> None:
         """Let go of the model."""
-        if self._training is not None:
-            self._training.close()
+        self._leave()
 
 
 def settings_now(objective: MLP | PythonFunction, story: Story) -> dict[str, Any]:
@@ -338,6 +369,8 @@ def read_act(config: Config, objective: MLP | PythonFunction, story: Story, text
         return {**event, "act": "fork"}
     if text in ("stop", "stop early"):
         return {**event, "act": "stop"}
+    if word in ALONE:
+        raise ActError(f"{ALONE[word]} stands alone, and '{rest}' is behind it")
     if word == "note":
         if not rest:
             raise ActError("note needs a text")
@@ -426,6 +459,8 @@ class Line:
 
 
 QUIT = ("quit", "exit", "q")
+ALONE = {"fork": "fork", "stop": "stop early", "help": "help", **dict.fromkeys(QUIT, "quit")}
+"""Words that nothing may follow, and how they are written."""
 
 
 def read_script(name: str, text: str) -> list[Line]:
@@ -582,19 +617,23 @@ def replay(config: Config, events: Iterable[Event], watch: Callable[[Story], Non
             record=lambda event: None,
             own=Path(folder, "own"),
         )
-        for event in rest:
-            if event["kind"] == "act":
-                panda.act(event)
-                continue
-            found, seconds = panda.compute()
-            if event["kind"] == "end":
-                if found is not None:
-                    raise MachineError(f"the training goes on after epoch {event['epoch']}")
-            else:
-                check_same(event["epoch"], event["metrics"], found)
-            panda.took(found, seconds)
-            watch(story)
-        panda.close()
+        with contextlib.closing(panda):
+            for event in rest:
+                if event["kind"] == "act":
+                    panda.act(event)
+                    continue
+                try:
+                    found, seconds = panda.compute()
+                except FailedError as error:
+                    epoch = story.epoch + 1
+                    raise MachineError(f"epoch {epoch} does not repeat: {error}") from None
+                if event["kind"] == "end":
+                    if found is not None:
+                        raise MachineError(f"the training goes on after epoch {event['epoch']}")
+                else:
+                    check_same(event["epoch"], event["metrics"], found)
+                panda.took(found, seconds)
+                watch(story)
     return story
 
 

@@ -113,9 +113,14 @@ class Child:
     """One child process and the pipes to it."""
 
     def __init__(
-        self, start: dict[str, Any], halt: Halt, memory: int | None, folder: str | None = None
+        self,
+        start: dict[str, Any],
+        halt: Halt,
+        memory: int | None,
+        folder: str | None = None,
+        what: str = "the trial",
     ) -> None:
-        self._halt = halt
+        self._halt, self._what = halt, what
         self._memory = memory
         self._mark = secrets.token_bytes(16)  # which a trial cannot print by chance
         # -P and the parent's path: a random.py in the user's folder must not shadow the library's.
@@ -214,7 +219,7 @@ class Child:
         try:
             answer: dict[str, Any] = json.loads(self._lines.popleft())
         except ValueError:
-            raise ChildEndedError("the trial wrote into the pipe of its worker") from None
+            raise ChildEndedError(f"{self._what} wrote into the pipe of its worker") from None
         return answer
 
     def log(self) -> Log:
@@ -261,7 +266,7 @@ class Child:
         used = memory_used(self._process.pid)
         if used > limit:
             raise ChildEndedError(
-                f"out of memory: the trial used {used / 2**20:,.0f} MiB, "
+                f"out of memory: {self._what} used {used / 2**20:,.0f} MiB, "
                 f"and trial.memory is {limit / 2**20:,.0f} MiB"
             )
 
@@ -271,8 +276,8 @@ class Child:
         self._drain_log()
         code = self._process.poll()
         if code is not None and code < 0:
-            return f"the trial's process was ended by {signal_name(-code)}"
-        return f"the trial's process ended with exit code {code}"
+            return f"{self._what}'s process was ended by {signal_name(-code)}"
+        return f"{self._what}'s process ended with exit code {code}"
 
     def end(self) -> None:
         """End the process and everything it started."""

@@ -28,6 +28,7 @@ from hpsearch.config.mapping import document_of
 from hpsearch.errors import HpsearchError, InVainError, UserError
 from hpsearch.objectives import Names, ObjectiveError
 from hpsearch.objectives.python import PythonFunction
+from hpsearch.strategies import Zoom
 from hpsearch.yamlfile import parse_yaml
 
 PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
@@ -274,6 +275,83 @@ def test_a_function_that_no_process_could_find_is_refused_and_nothing_written(
     assert not list(here.iterdir())
 
 
+CLIMB = """
+from dataclasses import dataclass, field
+
+@dataclass
+class Climb:
+    step: float = 0.1
+    start: tuple = (0.5,)
+    hidden: int = field(default=0, init=False)
+
+    def suggest(self, space, history, number, rng):
+        if not history.known(number):
+            return None
+        best = history.best(1, number)
+        return [min(1, u + self.step) for u in best[0].unit] if best else list(self.start)
+
+class Plain(Climb):
+    def __init__(self, step=0.1):
+        super().__init__(step)
+
+def score(x):
+    return {"loss": 1 - x}
+"""
+
+
+def test_a_strategy_may_be_a_class_or_an_object_and_its_run_goes_on(
+    module: Any, here: Path, command: Command
+) -> None:
+    code = module(CLIMB)
+    first = search(with_function(code.score, method=code.Climb(step=0.25, start=(0.25,))))
+    assert [each.params["x"] for each in first] == [0.25, 0.5, 0.75]
+    text = (here / "runs/mine/config.yaml").read_text()
+    assert 'method: {python: "user_code.py:Climb", step: 0.25, start: [0.25]}' in text
+    for name, method in {
+        "of-class": code.Climb,
+        "of-dict": {"python": code.Plain, "step": 0.1},
+        "of-text": {"python": "user_code.py:Climb"},
+    }.items():
+        found = search(with_function(code.score, method=method), name=name, jobs=2)
+        assert [each.params["x"] for each in found] == pytest.approx([0.5, 0.6, 0.7])
+    record = here / "runs/mine/trials.jsonl"
+    whole = record.read_bytes()
+    record.write_bytes(whole.splitlines(keepends=True)[0])
+    resumed = command("resume", "mine", "-q")
+    assert resumed.returncode == 0, resumed.stderr
+    assert [each.params["x"] for each in open_run("mine")] == [0.25, 0.5, 0.75]
+
+
+def test_a_strategy_that_could_not_be_repeated_is_refused_and_nothing_written(
+    module: Any, here: Path
+) -> None:
+    code = module(CLIMB.replace("@dataclass\n", ""))
+    inside = type("Inside", (), {"suggest": lambda self: None})
+    for method, sentence in (
+        (code.Plain.__new__(code.Plain), "Make Plain a dataclass, or give the class"),
+        (inside, "'Inside' is not at the top level of a file"),
+        (Zoom(), "give a strategy of hpsearch's by its name: 'method': 'zoom'"),
+        (code.score, "<dict>: method is of type function"),
+    ):
+        with pytest.raises(UserError, match=re.escape(sentence)):
+            search(with_function(code.score, method=method))
+    assert [path.name for path in here.iterdir() if path.name != "__pycache__"] == ["user_code.py"]
+
+
+def test_a_script_may_have_its_strategy_and_its_objective_above_its_search(here: Path) -> None:
+    (here / "script.py").write_text(
+        CLIMB + "from hpsearch import search\n"
+        "found = search({'name': 'script', 'objective': score, 'method': Climb(),\n"
+        "    'metric': {'name': 'loss', 'goal': 'minimize'},\n"
+        "    'parameters': {'x': {'min': 0, 'max': 1}}, 'budget': {'trials': 2}})\n"
+        "print([each.params['x'] for each in found])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "script.py"], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.stdout, done.stderr) == ("[0.5, 0.6]\n", "")
+
+
 def test_a_function_of_a_package_is_found_from_its_root(here: Path) -> None:
     inside = here / "code" / "pack" / "part"
     inside.mkdir(parents=True)
@@ -381,13 +459,14 @@ def test_every_example_of_the_page_runs_in_its_order(
     monkeypatch.syspath_prepend(here)
     names: dict[str, Any] = {}
     blocks = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 7
     for block in blocks:
         if block.startswith("# %%writefile "):
             file = block.split()[2]
             (here / file).write_text(block)
             continue
         exec(compile(block, "python.md", "exec"), names)
-    sys.modules.pop("objective")
+    for name in ("objective", "descent"):
+        sys.modules.pop(name)
     assert "Did you mean 'digits'?" in capsys.readouterr().out
-    assert len(open_run("mine")) == 6
+    assert len(open_run("mine")) == len(open_run("around")) == 6

@@ -12,13 +12,13 @@ from conftest import ROOT
 PACKAGE = ROOT / "hpsearch"
 
 LAYERS = [
-    ["errors", "fields", "trial", "repeats", "threads", "lazily"],
+    ["errors", "fields", "importing", "trial", "repeats", "threads", "lazily"],
     ["yamlfile", "expressions", "scales", "seeds", "gaussian", "data", "nn"],
     ["space", "diagnosis", "history", "index", "intervals", "lines", "model", "story"],
     ["surrogate", "outline"],
     ["zoom", "strategies", "objectives", "report", "ending"],
     ["child", "supervisor", "store"],
-    ["runner", "finding"],
+    ["runner", "finding", "training"],
     ["engines"],
     ["config"],
     ["recorder", "provenance", "final"],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-import statistics
 import subprocess
 import sys
 from dataclasses import fields
@@ -14,7 +13,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from conftest import ROOT, Command
+from conftest import ROOT
 from hpsearch.config import config_schema, load_config, traps
 from hpsearch.config.definitions import Data, Run
 from hpsearch.config.reading import section_schema, words
@@ -50,57 +49,6 @@ def test_the_config_on_one_screen_is_valid(here: Path) -> None:
     assert len(text.splitlines()) <= 25
     (here / "all.yaml").write_text(text)
     assert load_config(here / "all.yaml").budget.limit == 25
-
-
-def test_the_commands_of_the_first_hour_work_in_their_order(command: Command, here: Path) -> None:
-    (text,) = [text for _, text in BLOCKS if text.startswith("hpsearch preview")]
-    for line in text.splitlines():
-        program, *arguments = shlex.split(line)
-        assert program == "hpsearch"
-        done = command(*arguments)
-        assert done.returncode == 0, f"{line}: {done.stderr}"
-        assert done.stdout or done.stderr.startswith("Wrote ")
-
-
-def test_the_leaderboard_is_shown_as_it_is_printed(command: Command, here: Path) -> None:
-    (shown,) = [text for _, text in BLOCKS if text.startswith("$ hpsearch run configs/digits.yaml")]
-    printed = command("run", "configs/digits.yaml", COLUMNS="100").stdout.splitlines()
-    lines = shown.splitlines()[1:]
-    header = [" ".join(line.split()) for line in lines if not re.match(r"\s*[\d.-]", line)]
-    assert header
-    assert header == [" ".join(line.split()) for line in printed[: len(header)]]
-    ranks = [line.split()[0] for line in lines if re.match(r"\s*\d", line)]
-    assert ranks == [str(rank) for rank in range(1, len(ranks) + 1)]
-
-
-def test_the_error_is_shown_as_it_is_printed(command: Command, here: Path) -> None:
-    (shown,) = [text for _, text in BLOCKS if "typo.yaml" in text]
-    typo = (
-        "name: typo\nobjective: {trainer: mlp}\ndata: {source: digits}\nparameters:\n"
-        "  learning_rate: {scale: lgo, min: 1e-4, max: 1}\n"
-    )
-    (here / "typo.yaml").write_text(typo)
-    assert command("run", "typo.yaml").stderr == shown.split("\n", 1)[1]
-
-
-def test_the_tutorial_works_in_an_empty_folder_as_it_is_written(
-    command: Command, tmp_path: Path
-) -> None:
-    (tmp_path / "tiny.yaml").unlink()
-    text = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
-    steps = r"^`([\w.]+)`:\n\n```\w*\n(.*?)^```|^(hpsearch [^\n]*)"
-    for name, content, line in re.findall(steps, text, re.MULTILINE | re.DOTALL):
-        if name:
-            (tmp_path / name).write_text(content)
-        else:
-            done = command(*shlex.split(line)[1:])
-            assert done.returncode == 0, f"{line}: {done.stderr}"
-    linear, log = (
-        statistics.median(each.score or 1 for each in RunFolder(tmp_path / "runs" / name).results())
-        for name in ("linear", "log")
-    )
-    assert log < 0.2 < linear
-    assert {path.name for path in (tmp_path / "runs").iterdir()} >= {"log-refined", "schedule"}
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)

@@ -144,35 +144,12 @@ def page(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_commands_on_the_page_work_in_their_order(command: Command, page: Path) -> None:
-    lines = [line for _, block in BLOCKS for line in block.splitlines()]
-    commands = [line for line in lines if line.startswith("hpsearch ")]
-    assert len(commands) > 5
-    for line in commands:
-        done = command(*shlex.split(line)[1:])
-        assert done.returncode == 0, f"{line}: {done.stderr}"
-        assert done.stdout
-        assert "warning" not in done.stderr
-    for run in (page / "runs").iterdir():
-        assert {row["status"] for row in trials(run / "trials.csv")} == {"complete"}
-    assert (page / "runs" / "train" / "trials" / "0003" / "line.txt").is_file()
-
-
 def test_the_best_setting_of_the_page_repeats(command: Command, page: Path) -> None:
     assert command("run", "train.yaml").returncode == 0
     best = min(float(row["score"]) for row in trials(page / "runs" / "train" / "trials.csv"))
     assert command("run", "runs/train/best.yaml").returncode == 0
     (row,) = trials(page / "runs" / "train-best" / "trials.csv")
     assert float(row["score"]) == best
-
-
-def test_the_mistakes_on_the_page_are_answered_as_shown(command: Command, page: Path) -> None:
-    shown = [block.split("\n", 1) for _, block in BLOCKS if block.startswith("$ hpsearch ")]
-    assert shown
-    for line, answer in shown:
-        done = command(*shlex.split(line)[2:])
-        assert done.returncode == 2
-        assert done.stderr == answer
 
 
 def test_the_limits_on_the_page_are_valid(command: Command, page: Path) -> None:

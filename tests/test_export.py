@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from conftest import ROOT, TINY, Command
+from conftest import ROOT, Command
 from hpsearch.cli.export import EXPORT_NAMES
 from hpsearch.config import load_config
 from hpsearch.export import EXPORTS, Exported
@@ -374,20 +373,3 @@ def test_the_page_names_every_export_with_its_file_and_its_extra() -> None:
             assert f"\n{name} = [" in extras
         if exporter.view is not None:
             assert exporter.view.format(place=f"NAME{exporter.ending}") in row
-
-
-def test_the_page_goes_on_in_optuna(command: Command, answer: Command) -> None:
-    pytest.importorskip("optuna")
-    page = (ROOT / "docs" / "export.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    momentum = "  momentum: {scale: one_minus_log, min: 0.9, max: 0.999}\n"
-    one = TINY.replace("trials: 6", "trials: 1")
-    Path("digits.yaml").write_text(one.replace("parameters:\n", f"parameters:\n{momentum}"))
-    assert command("run", "digits.yaml", "-q").returncode == 0
-    (lines,) = re.findall(r"^```\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    for line in lines.splitlines():
-        assert answer(*line.split()[1:]).returncode == 0
-    assert Path("digits-trials.csv").exists()
-    names: dict[str, Any] = {}
-    exec(compile(code, "export.md", "exec"), names)
-    assert 0.9 <= names["momentum"] <= 0.999

@@ -21,7 +21,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("-l", "--lr", type=float, default=0.01, help="step size")
 parser.add_argument("--momentum", type=float, default=0.9)
 parser.add_argument("--batch-size", type=int, default=32)
-parser.add_argument("--layers", type=int, default=2)
+parser.add_argument("--layers", type=int, choices=range(1, 3), default=2)
 parser.add_argument("--optimizer", choices=["sgd", "adam"], default="sgd")
 parser.add_argument("--epochs", type=int, default=3)
 parser.add_argument("--seed", type=int)
@@ -39,9 +39,11 @@ import click
 @click.command()
 @click.option("--lr", default=0.01)
 @click.option("--kind", type=click.Choice(["a", "b"]), default="a")
+@click.option("--depth", type=click.IntRange(1, 5), default=3)
+@click.option("--l2", type=click.FloatRange(1e-6, max=0.01), required=True)
 @click.option("--shout/--no-shout", default=False)
 @click.option("--quiet", is_flag=True)
-def main(lr, kind, shout, quiet):
+def main(lr, kind, depth, l2, shout, quiet):
     accuracy = 1 - lr
     print(f"{kind} has accuracy: {accuracy:.4f}")
 
@@ -149,6 +151,11 @@ def test_a_label_can_be_named_and_is_else_the_last_column_that_is_no_name(
     assert "as you said: 3 classes" in (tmp_path / "two.yaml").read_text()
 
 
+def test_names_that_are_whole_numbers_are_names(answer: Command, tmp_path: Path) -> None:
+    table(tmp_path / "pixels.csv", 40, lambda draw, i: f"{draw.random()},{i % 2},{i % 2}", "0,1,2")
+    assert initial(answer, "--csv", "pixels.csv").objective.about()
+
+
 def test_a_class_too_rare_for_every_part_is_not_stratified(answer: Command, tmp_path: Path) -> None:
     def row(draw: random.Random, i: int) -> str:
         return f"{draw.random():.4f},{'rare' if i == 7 else 'ab'[i % 2]}"
@@ -206,6 +213,7 @@ def test_the_options_of_argparse_become_parameters(answer: Command, tmp_path: Pa
     config = initial(answer, "--command", "python train.py --verbose")
     assert [*config.space.axes] == ["lr", "momentum", "batch_size", "layers", "optimizer"]
     assert (config.metric_name, config.goal) == ("val_loss", "minimize")
+    assert "layers: {values: [1, 2]}  # its choices" in (tmp_path / "train.yaml").read_text()
     section = config.objective.section(tmp_path)
     assert section["epochs"] == 3
     assert "--batch-size={batch_size}" in section["command"]
@@ -219,7 +227,10 @@ def test_the_options_of_click_and_a_printed_number_become_parameters_and_a_patte
 ) -> None:
     (tmp_path / "tool.py").write_text(CLICK)
     config = initial(answer, "--command", "python tool.py")
-    assert [*config.space.axes] == ["lr", "kind"]
+    assert [*config.space.axes] == ["lr", "depth", "kind", "l2"]
+    text = (tmp_path / "tool.yaml").read_text()
+    assert "depth: {type: int, min: 1, max: 5}  # what it accepts" in text
+    assert "l2: {scale: log, min: 1.0e-06, max: 0.01}  # what it accepts" in text
     assert (config.metric_name, config.goal) == ("accuracy", "maximize")
     for result in ran(answer, "tool.yaml"):
         assert result.score == pytest.approx(1 - result.params["lr"], abs=1e-4)
@@ -242,6 +253,12 @@ def test_a_program_that_cannot_be_read_asks_nothing(answer: Command, tmp_path: P
         (["--csv", "none.csv"], "none.csv: No such file"),
         (["--csv", "t.csv", "--label", "lable"], "no column 'lable'\nDid you mean 'label'?"),
         (["--csv", "one.csv"], "there is no column to learn from"),
+        (["--csv", "bare.csv"], "bare.csv:1: '1.5' and what follows look like an example"),
+        (
+            ["--csv", "comma.csv"],
+            "comma.csv: column 'x' is '1,5', a number with a comma; write 1.5",
+        ),
+        (["--csv", "tabs.tsv"], "tabs.tsv: --csv takes a file whose name ends with .csv"),
         (["--csv", "t.csv", "--python", "f.py"], "choose one"),
         (["--label", "x"], "--label names a column of --csv"),
         (["--python", "none.py"], "none.py: No such file"),
@@ -259,6 +276,9 @@ def test_what_cannot_be_begun_is_a_sentence_and_nothing_is_written(
     (tmp_path / "there.yaml").write_text("mine\n")
     (tmp_path / "t.csv").write_text("x,label\n1,a\n2,b\n")
     (tmp_path / "one.csv").write_text("label\na\nb\n")
+    (tmp_path / "bare.csv").write_text("1.5,2,a\n1.25,3,b\n2.5,4,a\n3.5,4,b\n")
+    (tmp_path / "comma.csv").write_text("x;label\n1,5;a\n2,5;b\n1,0;a\n2,25;b\n")
+    (tmp_path / "tabs.tsv").write_text("x\tlabel\n1\ta\n2\tb\n")
     (tmp_path / "f.py").write_text("def score(x): return x\n")
     (tmp_path / "broken.py").write_text("def (:\n")
     before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import shlex
 import shutil
 import signal
 import subprocess
@@ -405,6 +403,9 @@ def test_the_best_of_a_run_trains_by_hand_as_it_did_in_the_search(
         ("back -1", "back needs an epoch"),
         ("switch 2", "there is no branch 2: there is only branch 1"),
         ("note", "note needs a text"),
+        ("fork 3", "fork stands alone, and '3' is behind it"),
+        ("stop late", "stop early stands alone, and 'late' is behind it"),
+        ("quit now", "quit stands alone, and 'now' is behind it"),
     ],
 )
 def test_an_act_that_cannot_be_is_a_sentence_and_nothing_is_written(
@@ -568,6 +569,89 @@ def test_a_generator_that_ends_is_at_its_end(answer: Command, here: Path) -> Non
     assert answer("panda", "--replay", "own-panda", "-q").returncode == 0
 
 
+FAULTS = {
+    "os._exit(7)": "the training's process ended with exit code 7",
+    "sys.exit(7)": "SystemExit: 7",
+    "os.kill(os.getpid(), signal.SIGSEGV)": "the training's process was ended by SIGSEGV",
+    "hog = bytearray(2 << 30); time.sleep(60)": "out of memory: the training used",
+    "raise KeyboardInterrupt": "KeyboardInterrupt",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_generator_that_takes_its_process_along_costs_the_epoch_it_is_in(
+    answer: Command, here: Path, fault: str
+) -> None:
+    (here / "train.py").write_text(
+        FUNCTION.replace("import random", "import os, random, signal, sys, time").replace(
+            "        changes = yield",
+            f"        print('at', epoch)\n        if epoch == 4 and not os.path.exists('go'):\n"
+            f"            {fault}\n        changes = yield",
+        )
+    )
+    (here / "own.yaml").write_text(FUNCTION_CONFIG + "trial: {memory: 1G}\n")
+    (here / "own.txt").write_text("at 2: rate *2\nat 6: stop early\n")
+    done = answer("panda", "own.yaml", "--script", "own.txt", "-q")
+    assert done.returncode == 1
+    assert f"the training failed after epoch 4: {FAULTS[fault]}" in done.stderr
+    assert "Traceback" not in done.stderr
+    folder = here / "runs/own-panda"
+    before = story(folder).path()
+    assert len(before) == 4
+    assert "at 4" in (folder / "trials/0000/log.txt").read_text()
+    (here / "go").touch()
+    played(answer, "own.yaml", "own.txt")
+    assert story(folder).path()[:4] == before
+    assert answer("panda", "--replay", "own-panda", "-q").returncode == 0
+
+
+def test_a_generator_that_imports_numpy_late_draws_from_it_as_in_a_search(
+    answer: Command, here: Path
+) -> None:
+    (here / "train.py").write_text(
+        FUNCTION.replace("import random", "import random, numpy as np").replace(
+            "draw.gauss(0, 0.001)", "np.random.normal() / 1000 + random.gauss(0, 0.001)"
+        )
+    )
+    (here / "own.txt").write_text("at 3: rate *2\nat 5: back 4\nat 6: stop early\n")
+    played(answer, "own.yaml", "own.txt")
+    assert answer("panda", "own-panda", "-w", "schedule.yaml", "-q").returncode == 0
+    assert answer("run", "schedule.yaml", "-q").returncode == 0
+    (result,) = RunFolder(here / "runs/schedule").results()
+    assert result.curve["cost"] == story(here / "runs/own-panda").curve()
+
+
+def test_a_generators_finally_runs_and_it_has_its_own_folder(answer: Command, here: Path) -> None:
+    (here / "train.py").write_text(
+        "def train(rate, trial_dir):\n    try:\n        while True:\n"
+        "            rate = (yield {'cost': rate} ) or rate\n"
+        "    finally:\n        (trial_dir / 'kept.txt').write_text('kept')\n"
+    )
+    (here / "own.yaml").write_text(FUNCTION_CONFIG.replace("  size: 3\n", ""))
+    (here / "own.txt").write_text("at 2: stop early\n")
+    played(answer, "own.yaml", "own.txt")
+    assert (here / "runs/own-panda/trials/0000/kept.txt").read_text() == "kept"
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("import os\nos._exit(3)\n", "importing train.py:train failed: the training's process"),
+        ("import nowhere\n", "importing train.py failed: ModuleNotFoundError"),
+        ("x = 1\n", "train.py has no function 'train'"),
+    ],
+)
+def test_a_function_that_cannot_be_imported_leaves_no_run(
+    answer: Command, here: Path, code: str, words: str
+) -> None:
+    (here / "train.py").write_text(code)
+    done = answer("panda", "own.yaml", "--script", "acts.txt")
+    assert done.returncode == 2
+    assert done.stderr.startswith("own.yaml:2:")
+    assert words in done.stderr
+    assert not (here / "runs").exists()
+
+
 def test_code_that_changed_is_not_gone_on_with(answer: Command, here: Path) -> None:
     (here / "own.txt").write_text("at 2: rate 0.05\nat 3: quit\n")
     played(answer, "own.yaml", "own.txt")
@@ -613,24 +697,6 @@ def test_the_list_has_models_that_are_trained_by_hand(answer: Command, here: Pat
 
 
 # The page
-
-
-def test_the_commands_on_the_page_work_in_their_order(answer: Command, here: Path) -> None:
-    """The one that asks at a terminal is played from the page's own script."""
-    page = (ROOT / "docs" / "panda.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```\w*\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    for name, text in re.findall(r"^`([\w.]+)`:\n\n```\w*\n(.*?)^```", page, re.M | re.S):
-        (here / name).write_text(text)
-    (here / "page.txt").write_text(next(each for each in blocks if each.startswith("# one act")))
-    shutil.copytree(ROOT / "configs", here / "configs")
-    commands = [line for text in blocks for line in text.splitlines() if line[:9] == "hpsearch "]
-    assert len(commands) == 7
-    assert commands[0] == "hpsearch panda configs/digits.yaml"
-    for line in [f"{commands[0]} --script page.txt", *commands[1:]]:
-        done = answer(*shlex.split(line)[1:])
-        assert done.returncode == 0, f"{line}: {done.stderr}"
-    (result,) = RunFolder(here / "runs/schedule").results()
-    assert result.metrics == story(here / "runs/digits-panda").path()[-1]
 
 
 def test_every_act_and_key_is_on_the_page() -> None:

@@ -148,6 +148,25 @@ def test_any_terminal_is_enough(here: Path, columns: int, rows: int) -> None:
         assert "Traceback" not in "\n".join(screen.lines)
 
 
+def test_letters_of_two_columns_and_long_lines_leave_the_screen_whole(here: Path) -> None:
+    with terminal("panda", "my.yaml", folder=here) as screen:
+        screen.until(lambda text: "Enter trains" in text)
+        screen.press("note " + "熊猫" * 30)
+        lines = screen.until(lambda text: text.count("熊") > 15)
+        assert lines[0] == "my-panda  epoch 0 of 20"
+        assert lines[-1].startswith("猫") or lines[-1].startswith("熊")
+        lines = say(screen, "", "Noted.")
+        assert lines[0] == "my-panda  epoch 0 of 20"
+        assert [line for line in lines if line.startswith("at 0: note 熊")]
+        lines = say(screen, "frobnicate", "'frobnicate' is no act")
+        assert lines[0] == "my-panda  epoch 0 of 20"
+        assert lines[-2].endswith(" ...") or "epochs" in lines[-2]
+        screen.press("quit\n")
+        assert screen.end() == 0
+    text = "note " + "熊猫" * 30
+    assert [told.text for told in story(here / "runs/my-panda").acts] == [text]
+
+
 def test_a_terminal_without_dots_gets_plain_letters(here: Path) -> None:
     encoding = {"PYTHONIOENCODING": "ascii:backslashreplace"}
     with terminal("panda", "my.yaml", folder=here, **encoding) as screen:  # type: ignore[arg-type]
@@ -191,7 +210,8 @@ def test_what_the_users_code_prints_or_raises_leaves_the_screen_whole(here: Path
         lines = say(screen, "", ASKED)
         assert lines[0] == "own-panda  epoch 5"
         say(screen, "rate 0.5", "from epoch 6 on")
-        lines = say(screen, "", "the training failed after epoch 5: RuntimeError: no change")
+        failed = "The training failed after epoch 5: RuntimeError: no change, please. Enter tries"
+        lines = say(screen, "", failed)
         assert "NOISE" not in "\n".join(lines)
         say(screen, "back 5", "from epoch 6 on")
         lines = say(screen, "", ASKED)
@@ -199,3 +219,46 @@ def test_what_the_users_code_prints_or_raises_leaves_the_screen_whole(here: Path
         screen.press("quit\n")
         assert screen.end() == 0
     assert "NOISE" in (here / "runs/own-panda/trials/0000/log.txt").read_text()
+
+
+def test_ctrl_c_in_a_function_that_hangs_comes_back_to_the_prompt(
+    here: Path, answer: Command
+) -> None:
+    (here / "train.py").write_text(
+        "import os, signal, time\n"
+        "def train(rate):\n"
+        "    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "    for epoch in range(100):\n"
+        "        while epoch == 3 and not os.path.exists('go'):\n"
+        "            time.sleep(0.01)\n"
+        "        changes = yield {'cost': 1 / (epoch + rate)}\n"
+        "        rate = (changes or {}).get('rate', rate)\n"
+    )
+    (here / "own.yaml").write_text(
+        "metric: {name: cost, goal: minimize}\nobjective: {python: 'train.py:train'}\n"
+        "parameters: {rate: {min: 0.1, max: 1}}\n"
+    )
+    with terminal("panda", "own.yaml", folder=here) as screen:
+        screen.until(lambda text: "Enter trains" in text)
+        screen.press("\n")
+        screen.until(lambda text: "epoch 3 " in text)
+        screen.press("quit\n")
+        screen.until(lambda text: "Ctrl-C ends it now." in text)
+        screen.press("\x03")
+        screen.until(lambda text: "Epoch 4 was interrupted. Enter tries again" in text)
+        say(screen, "rate 0.5", "rate 0.5: from epoch 4 on.")
+        (here / "go").touch()
+        lines = say(screen, "", ASKED)
+        assert lines[0] == "own-panda  epoch 8"
+        (here / "go").unlink()
+        say(screen, "back 2", "from epoch 3 on.")
+        screen.press("\n")
+        screen.until(lambda text: re.search(r"epoch 3 .*training", text) is not None)
+        screen.press("\x03")
+        screen.until(lambda text: "Epoch 4 was interrupted." in text)
+        screen.press("\x03")
+        assert screen.end() == 130
+        assert "Traceback" not in "\n".join(screen.lines)
+    (here / "go").touch()
+    assert [told.text for told in story(here / "runs/own-panda").acts] == ["rate 0.5", "back 2"]
+    assert answer("panda", "--replay", "own-panda", "-q").returncode == 0

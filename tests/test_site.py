@@ -40,6 +40,11 @@ def test_every_page_works_from_a_disk_in_the_light_and_the_dark_and_on_a_phone(
             assert browser.value("document.documentElement.scrollWidth") == 390, page
         browser.size(1200, 900)
         browser.open(index)
+        for page in sorted((index.parent / "commands").glob("*.html")):
+            browser.open(page)
+            lines = "[...document.querySelectorAll('pre code')]"
+            assert browser.value(f"{lines}.every(e => e.scrollWidth <= e.clientWidth + 1)"), page
+        browser.open(index)
         toggle = "[data-md-component=palette] label:not([hidden])"
         for scheme in ("slate", "default"):
             browser.until(f"document.querySelector('{toggle}') !== null")

@@ -26,6 +26,8 @@ MORE = 0.05
 """Seconds between two drawings while epochs go by."""
 LOOK = 0.5
 """Seconds after which the size of the terminal is looked at again."""
+CTRL_C = "\x03"
+MESSAGE_LINES = 4
 TOLD = 3
 """Acts that are shown, the last ones."""
 
@@ -33,25 +35,10 @@ KEYS = {
     "Enter": "train a day; any key pauses after the present epoch",
     "day NUMBER": "how many epochs a day has from now on",
     "help": "this page",
+    "Ctrl-C": "leave; where a function is in an epoch, end that and come back here",
     "quit": "leave: hpsearch panda RUN goes on, nothing is lost",
 }
 """What can be typed beside acts."""
-
-
-@contextlib.contextmanager
-def printed_elsewhere(model: Panda) -> Iterator[None]:
-    """Let what the user's code prints go to its log instead of the screen."""
-    from hpsearch.objectives.python import PythonFunction
-
-    if not isinstance(model.objective, PythonFunction):
-        yield
-        return
-    with (
-        model.log().open("a", encoding="utf-8") as log,
-        contextlib.redirect_stdout(log),
-        contextlib.redirect_stderr(log),
-    ):
-        yield
 
 
 class Work:
@@ -94,7 +81,7 @@ class Desk:
         self.message = f"Enter trains {day} epochs. Type help for all that you can do."
         self.helps = False
         self.pausing = False
-        self.failed: str | None = None
+        self.interrupting = False
         self.work: Work | None = None
         self._after: Callable[[Any], None] = lambda result: None
         self._keys: deque[str] = deque()
@@ -129,30 +116,34 @@ class Desk:
     # Work
 
     def _begin(self, do: Callable[[], Any], after: Callable[[Any], None]) -> None:
-        def sheltered() -> Any:
-            with printed_elsewhere(self.model):
-                return do()
-
-        self.work, self._after = Work(sheltered), after
+        self.work, self._after = Work(do), after
 
     def _finish(self) -> None:
+        from hpsearch.objectives.by_hand import FailedError, StoppedError
+
         work, self.work = self.work, None
         assert work is not None
         work.close()
         if work.error is None:
             self._after(work.result)
             return
-        from hpsearch.errors import HpsearchError
-
-        if isinstance(work.error, HpsearchError):
+        if not isinstance(work.error, FailedError | StoppedError):
             raise work.error
-        self.left = 0
-        text = " ".join(str(work.error).split())
-        self.failed = f"the training failed after epoch {self.story.epoch}: "
-        self.failed += f"{type(work.error).__name__}: {text}. Go back: back {self.story.epoch}"
-        self.message = self.failed
+        epoch, text = self.story.epoch, " ".join(str(work.error).split())
+        self.left, self.pausing = 0, False
+        self.message = f"Epoch {epoch + 1} was interrupted."
+        if isinstance(work.error, FailedError):
+            self.message = f"The training failed after epoch {epoch}: {text}."
+        self.message += f" Enter tries again, back {epoch} undoes what was done there."
+
+    def _interrupt(self) -> None:
+        """End the epoch that a function is in, or leave where that cannot be."""
+        if self.interrupting or not self.left or not self.model.interrupt():
+            raise LeaveError(130)
+        self.interrupting = True
 
     def _train(self) -> None:
+        self.interrupting = False
         self._begin(self.model.compute, self._took)
 
     def _took(self, found: tuple[Metrics | None, float]) -> None:
@@ -185,7 +176,13 @@ class Desk:
             data = os.read(0, 1 << 12)
             if not data:  # the terminal is gone
                 raise LeaveError(129)
-            self._keys.extend(_pressed(self._decoder.decode(data)))
+            keys = [*_pressed(self._decoder.decode(data))]
+            if self.work is not None and CTRL_C in keys:
+                self._interrupt()
+                self.typed = ""
+                self._keys.clear()
+                keys.clear()
+            self._keys.extend(keys)
             if self.work is not None and self._keys:
                 self._pause()
         if self.work is not None and self.work.done in ready:
@@ -193,15 +190,19 @@ class Desk:
 
     def _pause(self) -> None:
         """Stop after this epoch, as a key was pressed, and take what is typed."""
+        from hpsearch.objectives.python import PythonFunction
+
         if self.left and not self.pausing:
             self.pausing = True
+            if isinstance(self.model.objective, PythonFunction):  # its epochs may be long
+                self.message = "Pausing when this epoch has ended. Ctrl-C ends it now."
             if self._keys[0] in ("\n", " "):
                 self._keys.popleft()
         while self._keys and self._keys[0] != "\n":  # a line waits for the end of the epoch
             self._key(self._keys.popleft())
 
     def _key(self, key: str) -> None:
-        if key == "\x03":
+        if key == CTRL_C:
             raise LeaveError(130)
         if key == "\x04" and not self.typed:
             raise LeaveError(0)
@@ -244,11 +245,8 @@ class Desk:
                 self.message = " ".join(str(error).split())
                 return
             said = event.get("result") or line
-            if event["act"] in ("back", "switch"):
-                self.message = f"{said} ..."
 
             def after(result: None) -> None:
-                self.failed = None if event["act"] in ("back", "switch") else self.failed
                 self.message = f"{said}: from epoch {self.story.epoch + 1} on. Enter trains."
                 if event["act"] == "note":
                     self.message = "Noted."
@@ -262,9 +260,7 @@ class Desk:
             self._begin(lambda: self.model.act(event), after)
 
     def _go_on(self) -> None:
-        if self.failed is not None:
-            self.message = self.failed
-        elif self.story.finished or self.story.broken():
+        if self.story.finished or self.story.broken():
             self._tell_state()
         else:
             self.left, self.message = self.day, ""
@@ -272,6 +268,8 @@ class Desk:
     # Drawing
 
     def _draw(self) -> None:
+        from rich.cells import cell_len
+
         now = time.monotonic()
         self._drawn_all = not self.left or now - self._drawn >= MORE
         if not self._drawn_all:
@@ -283,7 +281,7 @@ class Desk:
         if lines == self._last:
             return
         self._last = lines
-        column = min(len(lines[-1]), width - 1) + 1
+        column = cell_len(lines[-1]) + 1
         body = "\r\n".join(f"{line}\x1b[K" for line in lines)
         self._out.write(f"\x1b[?25l\x1b[H{body}\x1b[J\x1b[{len(lines)};{column}H\x1b[?25h")
         self._out.flush()
@@ -299,12 +297,10 @@ class Desk:
             self._scores(),
             self._figures(),
         ]
-        prompt = (
-            ("> " + self.typed)[-(width - 1) :]
-            if len(self.typed) + 2 >= width
-            else ("> " + self.typed)
+        prompt = _last_columns(f"> {self.typed}", width - 1)
+        message = textwrap.wrap(
+            self.message, max(10, width - 1), max_lines=MESSAGE_LINES, placeholder=" ..."
         )
-        message = textwrap.wrap(self.message, width - 1)[:3]
         told = [] if self.helps else self._told()
         room = height - len(top) - len(message) - len(told) - 1
         if self.helps:
@@ -317,7 +313,7 @@ class Desk:
             middle, told = [], []
         middle = middle[: max(0, room)]
         middle += [""] * (room - len(middle))
-        lines = [each[: width - 1] for each in [*top, *middle, *told, *message]]
+        lines = [_columns(each, width - 1) for each in [*top, *middle, *told, *message]]
         return [*lines[: max(0, height - 1)], prompt]
 
     def _title(self) -> str:
@@ -414,6 +410,21 @@ def _own(story: Story, number: int) -> list[float | None]:
     return [each.get(story.metric) for each in story.at(number).metrics]
 
 
+def _columns(text: str, width: int) -> str:
+    """Cut what is too long for so many columns; some letters take two of them."""
+    from rich.cells import cell_len, set_cell_size
+
+    return text if cell_len(text) <= width else set_cell_size(text, width).rstrip()
+
+
+def _last_columns(text: str, width: int) -> str:
+    from rich.cells import cell_len
+
+    while cell_len(text) > width:
+        text = text[1:]
+    return text
+
+
 def _epochs(count: int) -> str:
     return "1 epoch" if count == 1 else f"{count} epochs"
 
@@ -434,6 +445,10 @@ def _raw_terminal(out: TextIO) -> Iterator[None]:
 
     before = termios.tcgetattr(0)
     tty.setcbreak(0)
+    ours = termios.tcgetattr(0)
+    # Ctrl-C is a key like others, so that it is read when nothing is half done.
+    ours[6][termios.VINTR] = bytes([os.fpathconf(0, "PC_VDISABLE")])
+    termios.tcsetattr(0, termios.TCSADRAIN, ours)
     out.write("\x1b[?1049h\x1b[2J")
     out.flush()
     try:

@@ -151,7 +151,7 @@ def _opening(
         config = replace(config, name=f"{config.name[:94]}-panda")
     folder = RunFolder(runs / config.name)
     start = beginning(config, values, None if earlier is None else _best(earlier, runs))
-    usable(config, start.params)
+    usable(config, start.params, begin=not folder.exists())
     begun = folder.acts()[:1] if folder.exists() else []
     if begun and (values or earlier is not None):
         _check_same_beginning(folder, start, begun[0])
@@ -279,18 +279,15 @@ def _ended(story: Story, what: str) -> None:
 
 
 def _train(model: Panda, day: int, *, quiet: bool) -> None:
-    from hpsearch.cli.desk import printed_elsewhere
     from hpsearch.errors import HpsearchError
+    from hpsearch.objectives.by_hand import FailedError
     from hpsearch.report.byhand import where_text
 
     try:
-        with printed_elsewhere(model):
-            model.step()
-    except HpsearchError:
-        raise
-    except Exception as error:
+        model.step()
+    except FailedError as error:
         raise HpsearchError(
-            f"the training failed after epoch {model.story.epoch}: {type(error).__name__}: {error}"
+            f"the training failed after epoch {model.story.epoch}: {error}"
         ) from None
     if not quiet and model.story.epoch % day == 0:
         click.echo(where_text(model.story), err=True)

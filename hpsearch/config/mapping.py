@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import UserError
-from hpsearch.objectives.named import target_of
+from hpsearch.objectives.named import file_of, target_of
+from hpsearch.strategies import STRATEGIES
 from hpsearch.yamlfile import MAX_DEPTH, Document, dump, parse_yaml
 
 NAME = "<dict>"
@@ -21,7 +24,8 @@ def document_of(config: Mapping[str, Any], folder: Path) -> Document:
     """Write a mapping as YAML and parse it, so that it is checked and kept like a file.
 
     Values are what YAML has, beside tuples, ranges, paths, and NumPy's numbers and arrays.
-    `objective` or `objective.python` may be a function.
+    `objective` or `objective.python` may be a function, `method` or `method.python` a class with
+    `suggest`, and `method` an object of a dataclass with it.
 
     folder: Where relative paths start.
     Raises:
@@ -38,7 +42,9 @@ def document_of(config: Mapping[str, Any], folder: Path) -> Document:
 
 
 def _named(key: Any, value: Any, folder: Path) -> Any:
-    """Put the name of a function in its place, where one may be given."""
+    """Put the name of a function or a class in its place, where one may be given."""
+    if key == "method":
+        return _method(value, folder)
     if key != "objective":
         return value
     if callable(value):
@@ -47,6 +53,30 @@ def _named(key: Any, value: Any, folder: Path) -> Any:
         return value
     target, place = target_of(value["python"], folder)
     return {**value, "python": target, **({} if place is None else {"folder": place})}
+
+
+def _method(value: Any, folder: Path) -> Any:
+    """Put the name of a strategy's class in its place, and what an object was made with."""
+    if isinstance(value, Mapping):
+        cls = value.get("python")
+        return {**value, "python": file_of(cls, folder)} if inspect.isclass(cls) else value
+    if inspect.isclass(value):
+        return {"python": file_of(value, folder)}
+    if not hasattr(value, "suggest"):
+        return value
+    cls = type(value)
+    if cls in STRATEGIES.values():
+        name = next(each for each, known in STRATEGIES.items() if known is cls)
+        raise UserError(f"{NAME}: give a strategy of hpsearch's by its name: 'method': '{name}'")
+    if not dataclasses.is_dataclass(value):
+        raise UserError(
+            f"{NAME}: what the {cls.__name__} in method was made with is not known, so the run "
+            "could not be repeated\n"
+            f"Make {cls.__name__} a dataclass, or give the class and its arguments: "
+            f"{{'python': {cls.__name__}, 'step': 0.2}}"
+        )
+    made = {each.name: getattr(value, each.name) for each in dataclasses.fields(value) if each.init}
+    return {"python": file_of(cls, folder), **made}
 
 
 def _plain(value: Any, place: tuple[Any, ...]) -> Any:
@@ -78,5 +108,5 @@ def _plain(value: Any, place: tuple[Any, ...]) -> Any:
     kind = type(value).__name__
     raise UserError(
         f"{NAME}: {where} is of type {kind}: a config holds numbers, text, truth values, lists and "
-        "dicts, and a function only as its objective"
+        "dicts, a function only as its objective, and a class only as its method"
     )

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from hpsearch.nn.changes import Changes
-from hpsearch.objectives.base import Context, Metrics, ObjectiveError
+from hpsearch.objectives.base import Metrics, ObjectiveError
 from hpsearch.objectives.mlp import MLP, in_units, keep_state, load_split, restore_state
 from hpsearch.objectives.python import PythonFunction
-from hpsearch.objectives.reported import metrics_from
-from hpsearch.trial import Params, frozen
-
-if TYPE_CHECKING:
-    from hpsearch.data import Split
+from hpsearch.trial import frozen
 
 Planned = Sequence[Mapping[str, Any]]
 """What changes when, as `Changes` takes it."""
+
+
+class FailedError(Exception):
+    """The training failed; the text says how. It can be begun anew."""
+
+
+class StoppedError(Exception):
+    """An epoch was interrupted. The training can be begun anew."""
 
 
 class Training(Protocol):
@@ -31,7 +35,15 @@ class Training(Protocol):
         """Go by these changes from now on; those of the epochs that were run stay the same."""
 
     def step(self) -> Metrics | None:
-        """Train one epoch, and return its metrics; None where the training has come to its end."""
+        """Train one epoch, and return its metrics; None where the training has come to its end.
+
+        Raises:
+            FailedError: the user's code failed, or its process did.
+            StoppedError: `interrupt` was called meanwhile.
+        """
+
+    def interrupt(self) -> bool:
+        """End the epoch that another thread trains; False where that cannot be."""
 
     def keep(self, path: Path) -> bool:
         """Write the state after this epoch; False where there is none to keep."""
@@ -46,11 +58,12 @@ class Training(Protocol):
 class NetworkTraining:
     """The built-in network."""
 
-    def __init__(self, objective: MLP, params: Params, seed: int, split: Split) -> None:
+    def __init__(self, objective: MLP, seed: int) -> None:
         from hpsearch.nn.train import Examples
 
+        (split,) = load_split(objective.data)
         self._split = split
-        self._trainer = objective.trainer(objective.settings(params), split, seed)
+        self._trainer = objective.trainer(objective.settings({}), split, seed)
         self._dev = self._trainer.checked(Examples(*split.dev), "dev")
 
     @property
@@ -81,79 +94,18 @@ class NetworkTraining:
         """As `Training.restore`."""
         restore_state(self._trainer, path, epochs)
 
+    def interrupt(self) -> bool:
+        """Do nothing: an epoch of the network comes to its end by itself."""
+        return False
+
     def close(self) -> None:
         """Do nothing."""
 
 
-class FunctionTraining:
-    """A generator function of the user's, which is sent what changes after an epoch.
-
-    It keeps no state: to go back, it is run again from its first epoch.
-    """
-
-    def __init__(
-        self, objective: PythonFunction, params: Params, seed: int, metric: str, folder: Path
-    ) -> None:
-        self._objective, self._params, self._metric = objective, params, metric
-        self._context = Context(0, seed, metric, objective.budget, folder)
-        self._planned: Planned = ()
-        self._running: Generator[Any, dict[str, Any] | None, Any] | None = None
-        self.epochs = 0
-
-    def change(self, planned: Planned) -> None:
-        """As `Training.change`."""
-        self._planned = planned
-
-    def step(self) -> Metrics | None:
-        """As `Training.step`."""
-        news = next((dict(c) for c in self._planned if c["after"] == self.epochs), {})
-        news.pop("after", None)
-        if "epochs" in news:
-            return None
-        try:
-            if self._running is None:
-                given = {**self._objective.constants, **self._params, **news}
-                self._running = self._objective.call(given, self._context)
-                reported = next(self._running)
-            else:
-                reported = self._running.send(news or None)
-        except StopIteration:
-            return None
-        self.epochs += 1
-        return metrics_from(reported, self._metric)
-
-    def keep(self, path: Path) -> bool:
-        """As `Training.keep`."""
-        return False
-
-    def restore(self, path: Path, epochs: int) -> None:
-        """As `Training.restore`."""
-
-    def close(self) -> None:
-        """Let the generator's `finally` run."""
-        if self._running is not None:
-            self._running.close()
-
-
-def training_of(
-    objective: MLP | PythonFunction, params: Params, seed: int, *, metric: str, folder: Path
-) -> Training:
-    """Return a model before its first epoch.
-
-    Args:
-        objective: Prepared.
-        params: What the objective is given beside its constants.
-        metric: What a bare number of a function is called.
-        folder: A function's own folder.
-    """
-    if isinstance(objective, MLP):
-        (split,) = load_split(objective.data)
-        return NetworkTraining(objective, params, seed, split)
-    return FunctionTraining(objective, params, seed, metric, folder)
-
-
 def check_by_hand(objective: object) -> MLP | PythonFunction:
-    """Return the objective, once prepared, if one model of it can be changed while it trains.
+    """Return the objective if one model of it can be changed while it trains.
+
+    Of a function `generator.check_generator` says the rest, where it is imported.
 
     Raises:
         ObjectiveError: it cannot.
@@ -168,12 +120,6 @@ def check_by_hand(objective: object) -> MLP | PythonFunction:
         raise ObjectiveError(
             "a command cannot be told of a change while it runs\n"
             "panda takes the built-in trainer, or a Python generator function."
-        )
-    elif not objective.takes_changes():
-        raise ObjectiveError(
-            f"the function {objective.target} takes no changes while it trains: it must yield "
-            "after each epoch, and read what yield gives\n"
-            "Example: changes = yield {'dev_error': error}"
         )
     if objective.changes:
         raise ObjectiveError(

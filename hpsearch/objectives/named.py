@@ -1,10 +1,11 @@
-"""Functions given as objects: the name by which another process finds one."""
+"""Functions and classes given as objects: the name by which another process finds one."""
 
 from __future__ import annotations
 
 import sys
 import sysconfig
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from hpsearch.errors import UserError
@@ -12,7 +13,7 @@ from hpsearch.objectives.base import seen_from
 
 
 def target_of(function: Any, home: Path) -> tuple[str, str | None]:
-    """Return `file.py:name` or `module:name` for a a function, and the folder to look in.
+    """Return `file.py:name` or `module:name` for a function, and the folder to look in.
 
     Nothing is shipped but the name: the processes that run trials read the file, as the command
     does when it goes on with the run. So it must be at the top level of a file.
@@ -21,14 +22,38 @@ def target_of(function: Any, home: Path) -> tuple[str, str | None]:
     Raises:
         UserError: no file has it under its name.
     """
-    name = getattr(function, "__qualname__", None)
-    module = sys.modules.get(getattr(function, "__module__", None) or "")
+    module, path = _home_of(function)
+    name = function.__name__
+    package = module.__name__.count(".") or hasattr(module, "__path__")
+    if module.__name__ == "__main__" or not (package or _is_installed(path)):
+        return f"{seen_from(home, path)}:{name}", None
+    if _is_installed(path):
+        return f"{module.__name__}:{name}", None
+    up = module.__name__.count(".") + (path.name == "__init__.py")
+    return f"{module.__name__}:{name}", seen_from(home, path.parents[up])
+
+
+def file_of(cls: type, home: Path) -> str:
+    """Return `file.py:Class` for a class.
+
+    home: What the file is seen from.
+    Raises:
+        UserError: no file has it under its name.
+    """
+    path = _home_of(cls)[1]
+    return f"{seen_from(home, path)}:{cls.__name__}"
+
+
+def _home_of(given: Any) -> tuple[ModuleType, Path]:
+    """Return the module and the file of a function or a class."""
+    name = getattr(given, "__qualname__", None)
+    module = sys.modules.get(getattr(given, "__module__", None) or "")
     if name is None or module is None:
         raise UserError(
-            f"{function!r} is no plain function, so it cannot be found by name\n"
+            f"{given!r} is no plain function, so it cannot be found by name\n"
             "Define a function in a file, with what is fixed as constants under parameters."
         )
-    if not name.isidentifier() or getattr(module, name, None) is not function:
+    if not name.isidentifier() or getattr(module, name, None) is not given:
         what = "a lambda" if "<lambda>" in name else f"'{name}'"
         raise UserError(
             f"{what} is not at the top level of a file, so the processes that run trials cannot "
@@ -40,14 +65,7 @@ def target_of(function: Any, home: Path) -> tuple[str, str | None]:
             f"'{name}' is defined in no file, so the processes that run trials cannot find it\n"
             f"{_ADVICE}"
         )
-    path = Path(file).resolve()
-    package = module.__name__.count(".") or hasattr(module, "__path__")
-    if module.__name__ == "__main__" or not (package or _is_installed(path)):
-        return f"{seen_from(home, path)}:{name}", None
-    if _is_installed(path):
-        return f"{module.__name__}:{name}", None
-    up = module.__name__.count(".") + (path.name == "__init__.py")
-    return f"{module.__name__}:{name}", seen_from(home, path.parents[up])
+    return module, Path(file).resolve()
 
 
 _ADVICE = (

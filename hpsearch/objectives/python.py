@@ -12,7 +12,6 @@ import os
 import sys
 import textwrap
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +21,7 @@ from annotated_types import Ge, MinLen
 
 from hpsearch.errors import nearest
 from hpsearch.fields import STRICT, Matching, doc
+from hpsearch.importing import BeginsSearchError, importing
 from hpsearch.objectives.base import (
     Context,
     Metrics,
@@ -33,17 +33,6 @@ from hpsearch.objectives.base import (
 )
 from hpsearch.objectives.reported import ReportError, metrics_from
 from hpsearch.trial import Params
-
-IMPORTING: ContextVar[bool] = ContextVar("importing", default=False)
-"""Whether the file of a function is being imported: a search must not begin in it then."""
-
-
-class BeginsSearchError(BaseException):
-    """Ends the import of a script where it begins a search.
-
-    Not an Exception, which the script may catch.
-    """
-
 
 TARGET = Matching(
     r"[^:\s][^:]*:[A-Za-z_]\w*",
@@ -199,6 +188,8 @@ class PythonFunction:
         """
         if self._loaded:
             return
+        import numpy.random  # noqa: F401  so that it is seeded before code that imports it late
+
         module_name, _, function_name = self.target.rpartition(":")
         module = self._import(module_name)
         function = getattr(module, function_name, None)
@@ -218,11 +209,8 @@ class PythonFunction:
         self._check_parameters(function, names)
 
     def _import(self, name: str) -> Any:
-        token = IMPORTING.set(True)
-        try:
+        with importing():
             return self._imported(name)
-        finally:
-            IMPORTING.reset(token)
 
     def _imported(self, name: str) -> Any:
         path = self._path

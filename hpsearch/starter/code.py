@@ -32,6 +32,7 @@ TIERS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("Then layers and decay.", re.compile(r".*(layer|depth|decay|schedule|gamma).*")),
 )
 """What matters most comes first, by experience."""
+MOST_CHOICES = 1000
 OTHERS = "Then the others."
 
 
@@ -45,6 +46,8 @@ class Argument:
     type: str = ""
     """`int`, `float`, `bool`, `str`, or nothing where the code does not say."""
     choices: tuple[Any, ...] = ()
+    bounds: tuple[float, float] | None = None
+    """Both ends of what a program accepts, where it says them."""
     required: bool = False
     flag: str = ""
     """How a program takes it: --lr."""
@@ -67,6 +70,8 @@ def entry_of(each: Argument) -> Entry | None:
     name, default = each.name.lower(), each.default
     if each.choices:
         return Entry(f"{{values: {dump(list(each.choices))}}}", "its choices", True)
+    if each.bounds is not None:
+        return Entry(_between(*each.bounds, whole=each.type == "int"), "what it accepts", True)
     if isinstance(default, bool) or (each.type == "bool" and not isinstance(default, str)):
         return Entry("{values: [false, true]}", "", True)
     if isinstance(default, str) or (each.type == "str" and default is None):
@@ -89,6 +94,12 @@ def entry_of(each: Argument) -> Entry | None:
     if each.type == "float" or each.required:
         return Entry("{min: 0.0, max: 1.0}", "has no default: give it a range that fits", True)
     return None
+
+
+def _between(low: float, high: float, *, whole: bool) -> str:
+    """Return the whole range that is accepted, on a log scale where it spans two decades."""
+    log = "scale: log, " if low > 0 and high >= 100 * low else ""
+    return f"{{{log}{'type: int, ' * whole}min: {dump(low)}, max: {dump(high)}}}"
 
 
 def _decades(default: Any, low: float, high: float) -> str:
@@ -148,12 +159,32 @@ def _type(node: ast.expr | None) -> str:
 
 
 def _choices(node: ast.expr | None) -> tuple[Any, ...]:
-    """Return the options of a Literal[...], or of a list."""
+    """Return the options of a Literal[...], of a list, or of a range(...)."""
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == "range":
+        ends = [_constant(each) for each in node.args]
+        if 1 <= len(ends) <= 3 and all(type(each) is int for each in ends) and 0 not in ends[2:]:
+            return tuple(range(*ends))[:MOST_CHOICES]
+        return ()
     if isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith("Literal"):
         value = _constant(node.slice)
         return tuple(value) if isinstance(value, tuple) else () if value is None else (value,)
     value = _constant(node)
     return tuple(value) if isinstance(value, list | tuple) else ()
+
+
+def _bounds(node: ast.expr | None) -> tuple[str, tuple[float, float] | None]:
+    """Return the type and both ends of click's IntRange and FloatRange."""
+    called = ast.unparse(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
+    kind = {"IntRange": "int", "FloatRange": "float"}.get(called, "")
+    if not kind or not isinstance(node, ast.Call):
+        return "", None
+    keys = {each.arg: each.value for each in node.keywords if each.arg}
+    low, high = [*node.args, None, None][:2]
+    ends = [_constant(keys.get("min", low)), _constant(keys.get("max", high))]
+    is_open = any(_constant(keys.get(key)) for key in ("min_open", "max_open"))
+    if is_open or any(type(each) not in (int, float) for each in ends) or ends[0] >= ends[1]:
+        return kind, None
+    return kind, (ends[0], ends[1])
 
 
 def function_arguments(function: Function) -> list[Argument]:
@@ -202,12 +233,14 @@ def script_options(tree: ast.Module) -> list[Argument]:
         if isinstance(kind, ast.Call) and ast.unparse(kind.func).endswith("Choice") and kind.args:
             choices = kind.args[0]
         default = _constant(keys.get("default"))
+        ranged, bounds = _bounds(kind)
         found.append(
             Argument(
                 name=re.sub(r"\W", "_", flag.removeprefix("--")),
                 default=default if isinstance(default, bool | int | float | str) else None,
-                type=_type(kind),
+                type=_type(kind) or ranged,
                 choices=_choices(choices),
+                bounds=bounds,
                 required=bool(_constant(keys.get("required"))),
                 flag=flag,
             )

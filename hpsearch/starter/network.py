@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from hpsearch.data.cells import is_missing
+from hpsearch.data.cells import is_missing, misspelt_number
 from hpsearch.data.columns import FEW_CATEGORIES, MOST_CATEGORIES, Column, Wanted
 from hpsearch.data.csvfile import csv_header, read_csv, read_csv_gz
 from hpsearch.errors import DataError, UserError, nearest
@@ -22,6 +23,7 @@ LABELS = (
 """What a column is often called that is to be learned, the likeliest first."""
 NAMES = ("id", "index", "uuid", "key", "name", "row", "number")
 """What a column is often called that only names its row."""
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 MOST_CLASSES = 30
 """Different whole numbers up to which a label is taken for classes."""
 
@@ -148,6 +150,8 @@ def look_at(path: Path, label: str | None) -> Guess:
     Raises:
         UserError: as `csv_config`.
     """
+    if not path.name.lower().endswith((".csv", ".csv.gz")):
+        raise UserError(f"{path}: --csv takes a file whose name ends with .csv or .csv.gz")
     read = read_csv_gz if path.name.lower().endswith(".gz") else read_csv
     try:
         header = csv_header(path)
@@ -155,6 +159,8 @@ def look_at(path: Path, label: str | None) -> Guess:
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from None
     columns = {column.name: column for column in table.features}
+    _check_header(path, columns)
+    _check_points(path, columns)
     if label is not None and label not in columns:
         meant = nearest(label, header)
         hint = f"Did you mean '{meant}'? " if meant else ""
@@ -176,6 +182,32 @@ def look_at(path: Path, label: str | None) -> Guess:
         rows=len(columns[name].numbers),
         features=len(used),
     )
+
+
+def _check_header(path: Path, columns: Mapping[str, Column]) -> None:
+    """Refuse a table whose first line looks like an example rather than like names.
+
+    It does where each name is a number, or a word of its own column; plain whole numbers alone are
+    names as well, as of the pixels of an image.
+    """
+    words = {name: column.words.words for name, column in columns.items()}
+    numbers = [name for name in columns if NUMBER.fullmatch(name)]
+    if len(numbers) + sum(name in words[name] for name in columns) < len(columns):
+        return
+    if len(numbers) < len(columns) or not all(map(str.isdecimal, numbers)):
+        raise UserError(
+            f"{path}:1: '{next(iter(columns))}' and what follows look like an example, and the "
+            "first line must name the columns\nAdd a line with a name for each."
+        )
+
+
+def _check_points(path: Path, columns: Mapping[str, Column]) -> None:
+    """Refuse a column of numbers that are written with commas, which reading takes for words."""
+    for name, column in columns.items():
+        words = [word for word in column.words.words if not is_missing(word)]
+        wrong = [misspelt_number(word) for word in words]
+        if words and all(wrong):
+            raise UserError(f"{path}: column '{name}' {wrong[0]}")
 
 
 def _label(columns: dict[str, Column], names_rows: Sequence[str]) -> tuple[str, str]:

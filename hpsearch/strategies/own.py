@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import inspect
@@ -19,6 +20,7 @@ import numpy as np
 
 from hpsearch.errors import nearest
 from hpsearch.fields import Matching
+from hpsearch.importing import BeginsSearchError, importing
 from hpsearch.strategies.base import Problem, StrategyError, Suggestion
 
 if TYPE_CHECKING:
@@ -184,7 +186,9 @@ class Own:
         module = importlib.util.module_from_spec(spec)
         sys.modules[module.__name__] = module  # dataclasses look their module up
         try:
-            spec.loader.exec_module(module)
+            # Of a script that begins a search the class is above that.
+            with contextlib.suppress(BeginsSearchError), importing():
+                spec.loader.exec_module(module)
         except (Exception, SystemExit) as error:
             _raise(f"importing {path.name} failed", error)
         return module
