@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's two threads would fight for the cores
+# Each trial at once is a process to start: a search has one unless the test says otherwise.
+os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")
 
 import shutil
 import subprocess

@@ -81,8 +81,7 @@ def opened(browser: Browser, pages: dict[str, Path]) -> Browser:
     return browser
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [(1200, 900), PHONE])
+@pytest.mark.parametrize(("size", "scheme"), [((1200, 900), "light"), (PHONE, "dark")])
 @pytest.mark.parametrize("name", ["plain", "hostile", "failures", "by_hand"])
 def test_a_page_is_drawn_without_a_complaint_and_fits(
     name: str, size: tuple[int, int], scheme: str, browser: Browser, pages: dict[str, Path]

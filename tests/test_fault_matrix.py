@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import textwrap
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from conftest import Command, without_seconds
@@ -47,7 +49,7 @@ budget: {trials: 5}
 def faulty(command: Command, tmp_path: Path):  # type: ignore[no-untyped-def]
     """Run a search in which some trials do `fault`; give their results and the command's."""
 
-    def run(fault: str, more: str = "", jobs: int = 2) -> tuple[list[Result], str]:
+    def run(fault: str, more: str = "", jobs: int = 1) -> tuple[list[Result], str]:
         code = CODE.replace("{fault}", textwrap.indent(textwrap.dedent(fault), "    "))
         (tmp_path / "user.py").write_text(code)
         (tmp_path / "faults.yaml").write_text(CONFIG + more)
@@ -97,7 +99,7 @@ def test_what_a_trial_raises_or_returns_is_a_failed_row(faulty, fault, words) ->
     ],
 )
 def test_a_trial_whose_process_ends_is_crashed_after_its_retry(faulty, fault, words) -> None:  # type: ignore[no-untyped-def]
-    lost, _ = faulty(fault)
+    lost, _ = faulty(fault, jobs=2)
     for result in lost:
         assert result.status == "crashed"
         assert result.attempts == 2
@@ -124,7 +126,7 @@ HANGS = {
 
 @pytest.mark.parametrize("fault", HANGS.values(), ids=HANGS)
 def test_a_trial_that_hangs_is_ended_and_a_timeout(faulty, fault: str) -> None:  # type: ignore[no-untyped-def]
-    lost, _ = faulty(fault, "trial: {timeout: 1s}\n")
+    lost, _ = faulty(fault, "trial: {timeout: 1s}\n", jobs=2)
     assert {result.status for result in lost} == {"timeout"}
     assert "not finished within 1 s" in (lost[0].message or "")
 
@@ -136,7 +138,7 @@ def test_what_a_hanging_trial_started_is_ended_with_it(faulty, tmp_path: Path) -
         trial_dir.joinpath("child").write_text(str(child.pid))
         time.sleep(1000)
     """
-    lost, _ = faulty(fault, "trial: {timeout: 2s}\n")
+    lost, _ = faulty(fault, "trial: {timeout: 2s}\n", jobs=2)
     for result in lost:
         folder = RunFolder(tmp_path / "runs/faults").trial_folder(result.trial)
         number = int((folder / "child").read_text())
@@ -221,12 +223,13 @@ def score(kind):
 """
     (tmp_path / "user.py").write_text(code.replace("EFFECT", effect.replace("\n", "\n        ")))
     (tmp_path / "faults.yaml").write_text(CONFIG)
-    for jobs in (1, 2):
-        done = command("run", "faults.yaml", "-q", "-j", jobs, "-n", f"jobs{jobs}")
-        assert done.returncode == 0, done.stderr
-    tables = [without_seconds(tmp_path / f"runs/jobs{jobs}/trials.csv") for jobs in (1, 2)]
-    assert tables[0] == tables[1]
-    assert tables[0].count("complete") == 5
+    done = command("run", "faults.yaml", "-q", "-j", 1)  # all in one process
+    assert done.returncode == 0, done.stderr
+    results = RunFolder(tmp_path / "runs/faults").results()
+    assert [result.status for result in results] == ["complete"] * 5
+    for result in results:
+        alone = random.Random(result.seed).random(), np.random.RandomState(result.seed).random()
+        assert result.score == sum(alone)
 
 
 def test_patience_and_failures_end_a_search_whose_trials_crash(
@@ -393,7 +396,8 @@ def test_a_damaged_provenance_is_a_sentence(
 ) -> None:
     (tmp_path / "runs/tiny/provenance.json").write_text(content)
     assert answer("report", "tiny").returncode == 0
-    for arguments in (("run", "tiny.yaml"), ("run", "runs/tiny/config.yaml"), ("resume", "tiny")):
+    ways = [("run", "tiny.yaml"), ("run", "runs/tiny/config.yaml"), ("resume", "tiny")]
+    for arguments in ways if content == "not json" else ways[:1]:
         refused = answer(*arguments)
         assert refused.returncode == 3
         assert "provenance.json" in refused.stderr

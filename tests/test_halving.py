@@ -298,9 +298,9 @@ def test_a_state_that_was_lost_costs_time_and_changes_nothing(
 
 def test_a_search_that_is_killed_comes_to_the_same_table(tmp_path: Path, command: Command) -> None:
     expected = without_seconds(halved(tmp_path, command, "{trials: 27}").path / "trials.csv")
-    arguments = ["run", "h.yaml", "-q", "--name", "k", "-j", "3"]
+    arguments = ["run", "h.yaml", "-q", "--name", "k", "-j", "2"]
     record = tmp_path / "runs" / "k" / "trials.jsonl"
-    for lines in (3, 12, 30):
+    for lines in (3, 20):
         process = subprocess.Popen(
             [sys.executable, "-m", "hpsearch", *arguments], cwd=tmp_path, env={**os.environ}
         )
@@ -472,7 +472,7 @@ def test_a_hole_in_the_record_changes_nothing_about_where_the_epochs_end(
     expected = without_seconds(folder / "trials.csv")
     lines = (folder / "trials.jsonl").read_bytes().splitlines(keepends=True)
     assert len(lines) > 6
-    for hole in (0, 3, len(lines) - 2):
+    for hole in (0, len(lines) - 2):
         (folder / "trials.jsonl").write_bytes(b"".join([*lines[:hole], *lines[hole + 1 :]]))
         assert command("run", "hole.yaml", "-q", "-j", 3).returncode == 0
         assert without_seconds(folder / "trials.csv") == expected
@@ -481,7 +481,7 @@ def test_a_hole_in_the_record_changes_nothing_about_where_the_epochs_end(
 def test_patience_and_time_end_a_halving(tmp_path: Path, command: Command) -> None:
     halved(tmp_path, command, "{trials: 200, patience: 12}")
     assert "budget.patience" in (tmp_path / "runs" / "h" / "leaderboard.md").read_text()
-    folder = halved(tmp_path, command, "{trials: 100000, time: 3s}", "--name", "t")
+    folder = halved(tmp_path, command, "{trials: 100000, time: 1s}", "--name", "t")
     page = (tmp_path / "runs" / "t" / "leaderboard.md").read_text()
     assert "budget.time" in page
     assert folder

@@ -228,7 +228,7 @@ def undisturbed(form: str, countable: bool) -> list[Result]:
 
 @pytest.mark.parametrize("form", FORMS)
 @given(order=st.randoms(use_true_random=False), kept=st.sets(st.integers(0, 39)))
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=2, deadline=None)
 def test_trials_depend_neither_on_the_order_of_results_nor_on_interruptions(
     form: str, order: random.Random, kept: set[int]
 ) -> None:

@@ -20,7 +20,6 @@ data: {data}
 parameters:
   learning_rate: {{scale: log, min: 1e-3, max: 1e-1}}
 budget: {{trials: 2}}
-run: {{jobs: 2}}
 """
 
 
