@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from hpsearch.supervisor import Supervisor
@@ -50,11 +50,11 @@ def run_trials(
         MachineError: no child can be started, or a log cannot be kept.
     """
     pool = _Pool(supervisor, jobs)
-    pace = _Pace()
+    pace = Pace()
     try:
         while True:
             room = jobs * pace.depth - pool.busy
-            for batch in _shared(_next_ones(work, room * pace.size), room):
+            for batch in shared(next_ones(work, room * pace.size), room):
                 pool.give(batch)
             if not pool.busy:
                 return
@@ -69,7 +69,10 @@ def run_trials(
         pool.close()
 
 
-def _next_ones(work: Iterator[Work | None], most: int) -> list[Work]:
+T = TypeVar("T")
+
+
+def next_ones(work: Iterator[Work | None], most: int) -> list[Work]:
     """Return what can be dealt out now, at most so many."""
     found: list[Work] = []
     for each in islice(work, max(0, most)):
@@ -79,17 +82,22 @@ def _next_ones(work: Iterator[Work | None], most: int) -> list[Work]:
     return found
 
 
-def _shared(work: Sequence[Work], parts: int) -> Iterator[Sequence[Work]]:
+def shared(work: Sequence[T], parts: int) -> Iterator[Sequence[T]]:
     """Share out work evenly: where a strategy names few trials, no worker gets all of them."""
     for part in range(parts):
         if each := work[part::parts]:
             yield each
 
 
-class _Pace:
+class Pace:
     """How long trials take, and so how many are dealt out ahead."""
 
-    def __init__(self) -> None:
+    def __init__(self, short: float = SHORT) -> None:
+        """Know of no trial yet.
+
+        short: Seconds of a trial below which several are given at once.
+        """
+        self._short = short
         self._seconds: float | None = None
 
     def add(self, result: Result) -> None:
@@ -104,7 +112,7 @@ class _Pace:
     @property
     def size(self) -> int:
         """How many trials a child is given at once."""
-        if self._seconds is None or self._seconds >= SHORT:
+        if self._seconds is None or self._seconds >= self._short:
             return 1
         return max(1, min(MOST, int(BATCH / max(self._seconds, BATCH / MOST))))
 

@@ -123,6 +123,20 @@ def trials_text(count: int) -> str:
     return "1 trial" if count == 1 else f"{count} trials"
 
 
+def numbers_text(numbers: Iterable[int]) -> str:
+    """List numbers in their order, those that follow each other as a range: `3, 7 to 12`."""
+    ranges: list[list[int]] = []
+    for number in sorted(numbers):
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    return ", ".join(
+        f"{first} to {last}" if last > first + 1 else ", ".join(map(str, sorted({first, last})))
+        for first, last in ranges
+    )
+
+
 def sentence(text: str) -> str:
     """Begin with a capital and end with a full stop; a run's name within stays as it is."""
     return f"{text[:1].upper()}{text[1:]}" + "." * (not text.endswith("."))

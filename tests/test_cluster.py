@@ -54,7 +54,7 @@ def curve(x, seed):
 
 
 def deadly(x):
-    if x > 0.5:
+    if x == 1:
         os.kill(os.getppid(), signal.SIGKILL)
         time.sleep(60)
     return x
@@ -308,16 +308,19 @@ def test_a_frozen_worker_costs_no_trial_and_its_late_result_is_dropped(
 def test_a_trial_that_takes_its_workers_with_it_is_crashed_and_the_others_are_whole(
     farm: Farm, write: Write
 ) -> None:
-    path = write(farm.address, "deadly", "{name: grid, points: 2}", 2, end="trial: {retries: 0}\n")
-    for _ in range(4):
+    grid = "{name: grid, points: 100}"
+    path = write(farm.address, "deadly", grid, 100, end="trial: {retries: 0}\n")
+    for _ in range(5):
         farm.worker()
     folder, _, said = searched(path, "dask")
-    whole, deadly = folder.results()
-    assert (whole.status, whole.score) == ("complete", 0.0)
+    *whole, deadly = folder.results()
+    assert [(each.trial, each.status) for each in whole] == [(k, "complete") for k in range(99)]
     assert deadly.status == "crashed"
     assert deadly.message is not None
     assert deadly.message.startswith("3 workers were lost while they ran it, the last one tcp://")
-    assert len([text for text in said if "was lost: trial 1 runs again" in text]) == 2
+    lost = [text for text in said if "was lost: trial" in text]
+    assert any("99 run again elsewhere" in text for text in lost)  # it ran among others at first
+    assert len([text for text in lost if "lost: trial 99 runs again elsewhere" in text]) == 2
 
 
 @pytest.mark.parametrize("lost", ["workers", "scheduler"])

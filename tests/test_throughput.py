@@ -19,10 +19,10 @@ from hpsearch.config import Config, load_config
 from hpsearch.errors import MachineError
 from hpsearch.loop import search, supervise
 from hpsearch.recorder import Recorder
-from hpsearch.runner import BATCH, MOST, Work, _Pace, _shared, run_trials
+from hpsearch.runner import BATCH, MOST, Pace, Work, run_trials, shared
 from hpsearch.store import RECORD, RunFolder
 from hpsearch.supervisor import Halt, Supervisor
-from hpsearch.trial import Result, Trial
+from hpsearch.trial import Result, Trial, numbers_text
 
 CODE = """
 import os, signal, sys, time
@@ -114,7 +114,7 @@ def test_what_a_trial_does_to_its_child_costs_no_other_one_of_its_batch(tmp_path
 
 
 def test_trials_are_batched_only_while_they_are_short_and_none_fails() -> None:
-    pace = _Pace()
+    pace = Pace()
     assert (pace.size, pace.depth) == (1, 1)
 
     def after(seconds: float, score: float | None = 1.0) -> tuple[int, int]:
@@ -134,13 +134,13 @@ def test_trials_are_batched_only_while_they_are_short_and_none_fails() -> None:
     assert after(1e-5, None) == (1, 1)
 
 
-def test_few_trials_are_shared_out_to_all_workers() -> None:
+def test_few_trials_areshared_out_to_all_workers() -> None:
     works = list(map(work, range(7)))
-    shares = list(_shared(works, 4))
+    shares = list(shared(works, 4))
     assert sorted(len(each) for each in shares) == [1, 2, 2, 2]
     assert sorted(each[0].number for share in shares for each in share) == list(range(7))
-    assert len(list(_shared(works[:2], 4))) == 2
-    assert list(_shared(works, 0)) == []
+    assert len(list(shared(works[:2], 4))) == 2
+    assert list(shared(works, 0)) == []
 
 
 def test_a_trial_is_dealt_out_as_soon_as_it_can_be_named(tmp_path: Path) -> None:
@@ -284,3 +284,10 @@ def test_a_large_search_has_the_same_tables_as_a_small_one(
     assert [line.rsplit("|", 2)[0] for line in boards[0]] == [
         line.rsplit("|", 2)[0] for line in boards[1]
     ]
+
+
+def test_numbers_that_follow_each_other_are_listed_as_a_range() -> None:
+    assert numbers_text([]) == ""
+    assert numbers_text([3]) == "3"
+    assert numbers_text([4, 3]) == "3, 4"
+    assert numbers_text([12, 7, 8, 3, 9]) == "3, 7 to 9, 12"

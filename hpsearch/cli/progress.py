@@ -120,9 +120,11 @@ def workers_text(workers: Workers) -> str:
 
 def running_lines(workers: Workers) -> list[str]:
     """Say of each worker which trials it has."""
+    from hpsearch.trial import numbers_text
+
     lines = []
     for name, trials in sorted(workers.running.items()):
-        listed = ", ".join(map(str, trials))
+        listed = numbers_text(trials)
         kind = "trial" if len(trials) == 1 else "trials"
         lines.append(f"  {name}: {kind} {listed}" if trials else f"  {name}: waits")
     left_out = len(lines) - MOST_SHOWN

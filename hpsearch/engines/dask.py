@@ -48,6 +48,7 @@ class DaskCluster:
         self._client: Any = None
         self._look: Future[None] | None = None
         self._loop = asyncio.new_event_loop()
+        self._loop.set_exception_handler(lambda loop, context: None)  # nor what Dask left unheard
         self._thread = threading.Thread(target=self._serve, daemon=True)
         resource_tracker.ensure_running()  # its start would let the thread have signals again
         self._thread.start()

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import heapq
 import importlib
+import math
 import os
 import platform
 import queue
@@ -18,7 +20,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -33,9 +35,10 @@ from hpsearch.errors import MachineError, UserError
 from hpsearch.objectives import Objective, ObjectiveError
 from hpsearch.objectives.command import Command
 from hpsearch.objectives.python import PythonFunction
+from hpsearch.runner import Pace, next_ones, shared
 from hpsearch.store import RunFolder
 from hpsearch.supervisor import START_LIMIT, Halt
-from hpsearch.trial import Params, Result, Trial
+from hpsearch.trial import Params, Result, Trial, numbers_text
 
 TICK = 0.1
 """Seconds between two looks at the clock, and at whether the search was halted."""
@@ -47,8 +50,8 @@ MOST_STOP = 3.0
 """Seconds in which halted trials may still give their results."""
 LOSSES = 3
 """Workers that may be lost while they run a trial before it is taken for the cause."""
-SHORT = 0.1
-"""Seconds of a trial below which workers are given the next one before they have ended one."""
+SHORT = 0.01
+"""Seconds of a trial below which a worker is given several at once: a call costs milliseconds."""
 
 Steps = Generator[Future[Any], Any, None]
 """Calls to a worker, one after another: yields the future of one, is sent what it gave."""
@@ -67,7 +70,8 @@ class _Worker:
     """new, alike (in versions), started (knows the search), ready (for trials), or refused."""
     shares: bool = False
     """Whether it has the run's disk."""
-    tasks: dict[int, _Task] = field(default_factory=dict)
+    batches: list[_Batch] = field(default_factory=list)
+    """What it was given and has not answered, the first given first."""
     asked: bool = False
     """Whether an answer to a ping is awaited."""
     answered: bool = False
@@ -82,9 +86,17 @@ class _Task:
     epochs: int | None
     attempt: int
     losses: int = 0
-    began: float = 0.0
-    worker: str = ""
-    future: Future[Any] | None = None
+    """Workers that were lost while they ran it and no other trial."""
+
+
+@dataclass(eq=False)
+class _Batch:
+    """Trials that a worker was given, to run one after another."""
+
+    tasks: Sequence[_Task]
+    began: float
+    """When it was given them, or gave its last answer since."""
+    future: Future[Any]
 
 
 class Remote:
@@ -111,7 +123,7 @@ class Remote:
         self._known: dict[str, _Worker] = {}
         self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._again: deque[_Task] = deque()
-        self._results: deque[Result | None] = deque()
+        self._results: deque[Result] = deque()
         self._sending: dict[str, str] = {}
         """Which worker of each machine is being sent files."""
         self._mistake: str | None = None
@@ -119,8 +131,6 @@ class Remote:
         """Why the last worker that cannot be used cannot; the last whose versions differ."""
         self._mark: int | None = None
         """Of the run's folder, once it is there."""
-        self._typical: float | None = None
-        """Seconds that trials take, the later ones counting more."""
         self._answered = time.monotonic()
         """When a worker that can be used last answered."""
         self._closed = threading.Event()
@@ -155,7 +165,12 @@ class Remote:
     def workers(self) -> Workers:
         """As Engine."""
         known = [each for each in list(self._known.values()) if each.stage == "ready"]
-        running = {each.name: tuple(t.trial.number for t in each.tasks.values()) for each in known}
+        running = {
+            each.name: tuple(
+                task.trial.number for batch in list(each.batches) for task in batch.tasks
+            )
+            for each in known
+        }
         return Workers(self._engine, len(known), running)
 
     def run(self, work: Iterable[Work | None], jobs: int) -> Iterator[Result | None]:
@@ -167,23 +182,17 @@ class Remote:
             self._mark = self._places.mark()
             for each in list(self._known.values()):
                 self._begin(each)
-        source = iter(work)
+        source, pace = iter(work), Pace(SHORT)
         while True:
             while self._results:
-                yield self._results.popleft()
-            while not self._halt.is_set() and (chosen := self._free(jobs)) is not None:
-                if self._again:
-                    task = self._again.popleft()
-                else:
-                    given = next(source, None)
-                    if given is None:
-                        break
-                    task = _Task(*given)
-                self._send(task, chosen)
+                result = self._results.popleft()
+                pace.add(result)
+                yield result
             if self._halt.is_set():
                 yield from self._halted()
                 return
-            if not self._again and not self._running():
+            self._deal_out(source, pace, jobs)
+            if not self._again and not self._is_running():
                 if (given := next(source, None)) is None:
                     return
                 self._again.append(_Task(*given))  # there is no worker for it yet
@@ -206,78 +215,99 @@ class Remote:
 
     # Giving trials to workers
 
-    def _running(self) -> int:
-        return sum(len(each.tasks) for each in self._known.values())
+    def _is_running(self) -> bool:
+        return any(each.batches for each in self._known.values())
 
-    def _free(self, jobs: int) -> _Worker | None:
-        """Return the worker to give the next trial to; None where all have enough."""
-        if jobs != EVERY and self._running() >= jobs:
-            return None
-        ahead = 1 if self._typical is not None and self._typical < SHORT else 0
-        able = [
-            each
-            for each in self._known.values()
-            if each.stage == "ready" and len(each.tasks) < each.slots * (1 + ahead)
-        ]
-        return min(able, key=lambda each: len(each.tasks) / each.slots, default=None)
+    def _deal_out(self, source: Iterator[Work | None], pace: Pace, jobs: int) -> None:
+        """Give workers what they have room for; what ran before and was lost runs alone."""
+        places = deque(self._room(jobs, pace.depth))
+        while places and self._again:
+            self._send([self._again.popleft()], places.popleft())
+        tasks = [_Task(*each) for each in next_ones(source, len(places) * pace.size)]
+        for batch, to in zip(shared(tasks, len(places)), places, strict=False):
+            self._send(batch, to)
 
-    def _send(self, task: _Task, to: _Worker) -> None:
-        trial = task.trial
+    def _room(self, jobs: int, depth: int) -> Iterator[_Worker]:
+        """Yield the worker of each batch that can be given now, those with the least first.
+
+        depth: How many batches a worker has for each of its slots at most.
+        """
+        ready = [each for each in self._known.values() if each.stage == "ready"]
+        at_once = sum(min(each.slots, len(each.batches)) for each in ready)
+        most = math.inf if jobs == EVERY else jobs
+        heap = [(len(each.batches) / each.slots, i) for i, each in enumerate(ready)]
+        heapq.heapify(heap)
+        while heap:
+            load, i = heapq.heappop(heap)
+            waits = load >= 1  # behind another one, so it adds nothing to what runs at once
+            if load >= depth or (not waits and at_once >= most):
+                continue
+            at_once += not waits
+            yield ready[i]
+            heapq.heappush(heap, (load + 1 / ready[i].slots, i))
+
+    def _send(self, tasks: Sequence[_Task], to: _Worker) -> None:
         left = None if self.deadline is None else self.deadline - time.monotonic()
-        carried = trial.start > 0 and not to.shares
         request = Request(
-            replace(trial, params=self._given(trial.params)),
-            task.epochs,
-            task.attempt,
+            [
+                (
+                    replace(task.trial, params=self._given(task.trial.params)),
+                    task.epochs,
+                    task.attempt,
+                )
+                for task in tasks
+            ],
             left,
-            self._places.trial_files(trial.number) if carried else {},
+            {
+                task.trial.number: self._places.trial_files(task.trial.number)
+                for task in tasks
+                if task.trial.start > 0 and not to.shares
+            },
         )
-        task.began, task.worker = time.monotonic(), to.name
-        to.tasks[trial.order] = task
-        task.future = future = self._cluster.call(to.name, worker.run, self._setup.session, request)
-        self._when_done(future, lambda done: self._came_back(task, to, done))
+        future = self._cluster.call(to.name, worker.run, self._setup.session, request)
+        batch = _Batch(tasks, time.monotonic(), future)
+        to.batches.append(batch)
+        self._when_done(future, lambda done: self._came_back(batch, to, done))
 
     def _when_done(self, future: Future[Any], then: Callable[[Future[Any]], None]) -> None:
         future.add_done_callback(lambda done: self._events.put(lambda: then(done)))
 
-    def _came_back(self, task: _Task, by: _Worker, future: Future[Any]) -> None:
-        """Take the answer to a trial, unless it has been given up: then it runs elsewhere."""
-        if by.tasks.get(task.trial.order) is not task or task.future is not future:
+    def _came_back(self, batch: _Batch, by: _Worker, future: Future[Any]) -> None:
+        """Take the answer to trials, unless they were given up: then they run elsewhere."""
+        if batch not in by.batches:
             return
         if future.cancelled() or isinstance(future.exception(), LostError):
             self._give_up(by)
             return
-        del by.tasks[task.trial.order]
+        by.batches.remove(batch)
+        for each in by.batches:
+            each.began = time.monotonic()
         error = future.exception()
         answer = Answer(broken=_sentence(error)) if error else future.result()
-        if self._halt.is_set() and answer.result is None:
+        for result, task in zip(answer.results, batch.tasks, strict=False):
+            self._results.append(replace(result, params=task.trial.params))
+        self._keep_files(answer, by)
+        without = batch.tasks[len(answer.results) :]
+        if self._halt.is_set() or not without:
             return
+        self._again.extend(without)
         if answer.stranger:  # it was started again, or had not heard of us for too long
-            self._again.append(task)
             self._introduce_again(by)
-        elif answer.result is None:
-            self._refuse(by, answer.broken or "it gave no answer")
-            self._again.append(task)
         else:
-            self._take(task, by, answer)
+            self._refuse(by, answer.broken or "it gave no answer")
 
-    def _take(self, task: _Task, by: _Worker, answer: Answer) -> None:
-        result, number = answer.result, task.trial.number
-        assert result is not None
-        if answer.log:
-            self._places.write_log(number, answer.log)
-        if answer.files:
-            self._places.write_trial_files(number, answer.files)
-        if answer.too_large:
+    def _keep_files(self, answer: Answer, by: _Worker) -> None:
+        for number, log in answer.logs.items():
+            self._places.write_log(number, log)
+        for number, files in answer.files.items():
+            self._places.write_trial_files(number, files)
+        for number, size in answer.too_large.items():
             self._warn(
-                f"trial {number} left {answer.too_large / 2**20:,.0f} MiB in its folder on "
-                f"{by.host}, too much to be sent here"
+                f"trial {number} left {size / 2**20:,.0f} MiB in its folder on {by.host}, too "
+                "much to be sent here"
             )
-        seconds = result.seconds
-        self._typical = seconds if self._typical is None else 0.8 * self._typical + 0.2 * seconds
-        self._results.append(replace(result, params=task.trial.params))
 
-    def _crashed(self, task: _Task, by: _Worker) -> Result:
+    def _crashed(self, task: _Task, began: float, by: _Worker) -> Result:
         """Return what became of a trial that has taken several workers with it."""
         trial = task.trial
         return Result(
@@ -290,7 +320,7 @@ class Remote:
             score=None,
             attempts=task.attempt,
             started=datetime.now(UTC).isoformat(timespec="milliseconds"),
-            seconds=round(time.monotonic() - task.began, 6),
+            seconds=round(time.monotonic() - began, 6),
             message=f"{task.losses} workers were lost while they ran it, the last one {by.name}",
             epochs=None if task.epochs is None else self.planned(trial, task.epochs),
             step=trial.step,
@@ -305,13 +335,13 @@ class Remote:
             if each.stage == "ready":
                 self._cluster.call(each.name, worker.stop, self._setup.session, beside=True)
         deadline = time.monotonic() + MOST_STOP
-        while self._running() and time.monotonic() < deadline:
+        while self._is_running() and time.monotonic() < deadline:
             self._wait(TICK)
             while self._results:
                 yield self._results.popleft()
         self._again.clear()
         for each in self._known.values():
-            each.tasks.clear()
+            each.batches.clear()
 
     # What becomes of workers
 
@@ -330,8 +360,8 @@ class Remote:
         for each in list(self._known.values()):
             silent = now - each.heard > self._limit
             late = self._timeout is not None and any(
-                now - task.began > self._timeout + START_LIMIT + self._limit
-                for task in each.tasks.values()
+                now - batch.began > len(batch.tasks) * self._timeout + START_LIMIT + self._limit
+                for batch in each.batches[: each.slots]
             )
             if each.name not in seats or silent or late:
                 self._give_up(each)
@@ -359,20 +389,25 @@ class Remote:
         del self._known[gone.name]
         if self._sending.get(gone.host) == gone.name:
             del self._sending[gone.host]
-        tasks = sorted(gone.tasks.values(), key=lambda task: task.began)
-        gone.tasks = {}
-        for place, task in enumerate(tasks):
-            if task.future is not None:
-                task.future.cancel()
-            task.losses += place < gone.slots  # one that waited for its turn is not the cause
+        batches, gone.batches = gone.batches, []
+        for batch in batches:
+            batch.future.cancel()
         self._cluster.give_up(gone.name)
         if self._halt.is_set():
             return
-        again = [task for task in tasks if task.losses < LOSSES]
+        for batch in batches[: gone.slots]:  # one that waited for its turn is not the cause
+            if len(batch.tasks) == 1:  # of several, each is to run alone before it is blamed
+                batch.tasks[0].losses += 1
+        again: list[_Task] = []
+        for batch in batches:
+            for task in batch.tasks:
+                if task.losses < LOSSES:
+                    again.append(task)
+                else:
+                    self._results.append(self._crashed(task, batch.began, gone))
         self._again.extend(sorted(again, key=lambda task: task.trial.order))
-        self._results.extend(self._crashed(task, gone) for task in tasks if task not in again)
         if again:
-            numbers = ", ".join(str(task.trial.number) for task in again)
+            numbers = numbers_text(task.trial.number for task in again)
             words = f"trial {numbers} runs" if len(again) == 1 else f"trials {numbers} run"
             self._warn(f"the worker {gone.name} was lost: {words} again elsewhere")
 

@@ -12,16 +12,18 @@ import platform
 import shutil
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hpsearch.engines import shipping
+from hpsearch.engines.base import Work
 from hpsearch.engines.shipping import Shipment
 from hpsearch.errors import HpsearchError, UserError
 from hpsearch.store import RunFolder
 from hpsearch.supervisor import Halt, Supervisor
-from hpsearch.trial import Result, Trial
+from hpsearch.trial import Result
 
 MOST_CARRIED = 64 << 20
 """Bytes of what a trial leaves in its folder that are sent where the run is."""
@@ -54,23 +56,24 @@ class Setup:
 
 @dataclass(frozen=True)
 class Request:
-    """A trial to run."""
+    """Trials to run one after another."""
 
-    trial: Trial
-    """With the parameters that the objective is given."""
-    epochs: int | None
-    attempt: int
+    work: Sequence[Work]
+    """Trials with the parameters that the objective is given."""
     seconds_left: float | None
     """Until budget.time is over."""
-    files: dict[str, bytes] = field(default_factory=dict)
-    """What an earlier step left in the trial's folder, where that is not on a shared disk."""
+    files: Mapping[int, Mapping[str, bytes]] = field(default_factory=dict)
+    """What an earlier step left in a trial's folder, where that is not on a shared disk."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of asking a worker for something; one of the first four is given."""
+    """What came of asking a worker for something.
 
-    result: Result | None = None
+    A trial has no result here where `broken` or `stranger` says why.
+    """
+
+    results: Sequence[Result] = ()
     mistake: str | None = None
     """The objective cannot be used as the config says."""
     broken: str | None = None
@@ -78,10 +81,11 @@ class Answer:
     stranger: bool = False
     """It knows nothing of the search: it was started again, or gave the search up."""
     resumes: bool = False
-    log: bytes = b""
-    files: dict[str, bytes] = field(default_factory=dict)
-    """What the trial left in its folder, where the search cannot see it."""
-    too_large: int = 0
+    logs: Mapping[int, bytes] = field(default_factory=dict)
+    """What trials printed."""
+    files: Mapping[int, Mapping[str, bytes]] = field(default_factory=dict)
+    """What trials left in their folders, where the search cannot see it."""
+    too_large: Mapping[int, int] = field(default_factory=dict)
     """Bytes of that, where they were too many to send."""
 
 
@@ -90,7 +94,7 @@ class _Places:
 
     def __init__(self) -> None:
         self.folder: RunFolder | None = None
-        self.logs: dict[int, bytes] = {}
+        self._logs: dict[int, bytes] = {}
 
     def trial_folder(self, number: int) -> Path:
         """Return the trial's own folder."""
@@ -99,7 +103,11 @@ class _Places:
 
     def write_log(self, number: int, content: bytes) -> None:
         """Keep what the trial printed."""
-        self.logs[number] = content
+        self._logs[number] = content
+
+    def log(self, number: int) -> bytes:
+        """Return what the trial printed, and forget it."""
+        return self._logs.pop(number, b"")
 
 
 class _Session:
@@ -138,22 +146,45 @@ class _Session:
         self._places.folder = here if self.shares else RunFolder(shipping.scratch(self.setup.run))
 
     def run(self, request: Request) -> Answer:
-        """Run one trial."""
-        trial, left = request.trial, request.seconds_left
+        """Run trials; where something ends that, those before it have their results."""
+        left = request.seconds_left
         self._supervisor.deadline = None if left is None else time.monotonic() + left
-        folder = self._places.trial_folder(trial.number)
-        for name, content in request.files.items():
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-        result = self._supervisor.run(trial, request.epochs, request.attempt)
-        log = self._places.logs.pop(trial.number, b"")
-        if result is None or self.shares:
-            return Answer(result=result, log=log)
+        for number, files in request.files.items():
+            for name, content in files.items():
+                path = self._places.trial_folder(number) / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+        results: list[Result] = []
+        left_files: dict[int, dict[str, bytes]] = {}
+        too_large: dict[int, int] = {}
+        broken: str | None = None
+        try:
+            for result in self._supervisor.run_all(request.work):
+                if result is None:  # halted, as the search was not heard of
+                    break
+                if not self.shares:
+                    left_files[result.trial], too_large[result.trial] = self._taken(result.trial)
+                results.append(result)
+        except BaseException as error:
+            broken = _sentence(error)
+        return Answer(
+            results,
+            broken=broken,
+            stranger=broken is None and len(results) < len(request.work),
+            logs={number: log for r in results if (log := self._places.log(number := r.trial))},
+            files={number: files for number, files in left_files.items() if files},
+            too_large={number: size for number, size in too_large.items() if size},
+        )
+
+    def _taken(self, number: int) -> tuple[dict[str, bytes], int]:
+        """Return the files in a trial's folder, which is then removed, or their size."""
+        folder = self._places.trial_folder(number)
+        if not folder.is_dir():
+            return {}, 0
         files, size = _left_in(folder)
         if not size:
             shutil.rmtree(folder, ignore_errors=True)
-        return Answer(result=result, log=log, files=files, too_large=size)
+        return files, size
 
     def end(self) -> None:
         """End its trials and forget all about it."""
@@ -165,7 +196,7 @@ class _Session:
 
 def _left_in(folder: Path) -> tuple[dict[str, bytes], int]:
     """Return the files in a folder, or their size where that is too much."""
-    files = [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
+    files = [path for path in folder.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files)
     if size > MOST_CARRIED:
         return {}, size
@@ -239,18 +270,15 @@ def begin(session: str, mark: int) -> bool | None:
 
 
 def run(session: str, request: Request) -> Answer:
-    """Run one trial; whatever happens is part of the answer."""
+    """Run trials; whatever happens is part of the answer."""
     with _lock:
         found = _sessions.get(session)
     if found is None:
         return Answer(stranger=True)
     try:
-        answer = found.run(request)
+        return found.run(request)
     except BaseException as error:
         return Answer(broken=_sentence(error))
-    if answer.result is None:  # halted, as the search was not heard of
-        return Answer(stranger=True)
-    return answer
 
 
 def ping(session: str) -> bool:
