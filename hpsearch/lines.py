@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -26,6 +25,7 @@ OPTIONAL: dict[str, tuple[Any, ...]] = {
 """What a line has only where there is something to say, and what says nothing."""
 
 _JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
+_READER = json.JSONDecoder()
 
 
 def encode(result: Result) -> bytes:
@@ -53,10 +53,10 @@ def unsealed(line: bytes, format: int, what: str) -> dict[str, Any]:
         ValueError: not a whole, unchanged line.
         UserError: written by a newer hpsearch.
     """
-    match = re.fullmatch(rb'(.*),"checksum":"([0-9a-f]{8})"}\n', line)
-    if not match or zlib.crc32(match[1]) != int(match[2], 16):
+    body, _, end = line.rpartition(b',"checksum":"')
+    if end != b'%08x"}\n' % zlib.crc32(body):
         raise ValueError("damaged")
-    record: dict[str, Any] = json.loads(match[1] + b"}")
+    record: dict[str, Any] = _READER.decode(f"{body.decode()}}}")
     version = record.pop("format")
     if version not in range(1, format + 1):
         raise UserError(

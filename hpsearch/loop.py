@@ -413,7 +413,9 @@ class _Loop:
                     self.again.append(result)
                     continue
                 recorder.put(result)
-                kept = replace(result, curve={})  # curves are on disk, and large
+                kept = result
+                if any(len(values) > 1 for values in result.curve.values()):
+                    kept = replace(result, curve={})  # it is on disk, and large
                 self.finished += 1
                 if self.config.in_steps:
                     self.trials.add(kept.trial)

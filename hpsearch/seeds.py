@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +30,10 @@ def stream(seed: int, kind: str, number: int = 0) -> np.random.Generator:
     """Return the generator of one stream: of trial `number` where the kind belongs to trials."""
     import numpy as np
 
-    return np.random.default_rng(sequence(seed, kind, number))
+    from hpsearch.streams import Stream
+
+    entropy: Any = Stream(seed, KINDS[kind], number)  # NumPy's types know of its own class only
+    return np.random.Generator(np.random.PCG64(entropy))
 
 
 def trial_seed(seed: int, number: int) -> int:
@@ -38,7 +41,9 @@ def trial_seed(seed: int, number: int) -> int:
 
     Not `seed + number`: trial 1 of seed 0 would train as trial 0 of seed 1.
     """
-    return int(sequence(seed, "train", number).generate_state(1)[0])
+    from hpsearch.streams import MASK, Stream
+
+    return int(Stream(seed, KINDS["train"], number).words[0]) & MASK
 
 
 def repeat_seeds(seed: int, repeats: int) -> list[int]:

@@ -25,6 +25,8 @@ Point = tuple[float, ...]
 """A place in the unit cube: one coordinate in [0, 1] per varied parameter, in their order."""
 
 
+_PLACES = 2**53 + 1
+"""Coordinates that may be drawn: at equal steps, with both ends."""
 DRAWS = 100_000
 """Points drawn before the constraints are taken to allow none."""
 COUNTED = 10_000
@@ -270,11 +272,18 @@ class Space:
         )
 
     def _uniform(self, rng: np.random.Generator) -> Point:
-        """Draw one point of the closed unit cube: unlike rng.random(), 1 is reachable as 0 is."""
-        steps = rng.integers(
-            0, 2**53 + 1, size=len(self.axes)
-        ).tolist()  # faster than endpoint=True
-        return tuple(step / 2**53 for step in steps)
+        """Draw one point of the closed unit cube: unlike rng.random(), 1 is reachable as 0 is.
+
+        As rng.integers(0, 2**53 + 1), several times as fast: Lemire 2019, arXiv:1805.10941.
+        """
+        raw = rng.bit_generator.random_raw
+        point = []
+        for _ in self.axes:
+            place, rest = divmod(raw() * _PLACES, 2**64)
+            while rest < 2**64 % _PLACES:
+                place, rest = divmod(raw() * _PLACES, 2**64)
+            point.append(place / 2**53)
+        return tuple(point)
 
     def params(self, point: Sequence[float]) -> Params:
         """Map a point of the unit cube to a setting, as plain Python values."""

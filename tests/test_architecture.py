@@ -12,7 +12,7 @@ from conftest import ROOT
 PACKAGE = ROOT / "hpsearch"
 
 LAYERS = [
-    ["errors", "fields", "importing", "trial", "repeats", "threads", "lazily"],
+    ["errors", "fields", "importing", "trial", "repeats", "threads", "streams", "lazily"],
     ["yamlfile", "expressions", "scales", "seeds", "gaussian", "data", "nn"],
     ["space", "diagnosis", "history", "index", "intervals", "lines", "model", "story"],
     ["surrogate", "outline"],

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
-from hypothesis import given
+import numpy as np
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hpsearch.seeds import KINDS, repeat_seeds, stream, trial_seed
+from hpsearch.seeds import KINDS, repeat_seeds, sequence, stream, trial_seed
 
 seeds = st.integers(0, 2**63 - 1)
 numbers = st.integers(0, 10_000_000)
@@ -13,6 +14,23 @@ numbers = st.integers(0, 10_000_000)
 def test_a_stream_depends_on_nothing_but_its_name(seed: int, number: int) -> None:
     for kind in KINDS:
         assert stream(seed, kind, number).random() == stream(seed, kind, number).random()
+
+
+@given(st.integers(0, 2**200), st.integers(0, 2**70))
+@example(0, 0)
+@example(2**128 - 1, 2**32 - 1)
+@example(2**32, 2**32)
+@example(1, 2**64 - 1)
+def test_a_stream_has_the_bits_of_numpys_seed_sequence(seed: int, number: int) -> None:
+    for kind in KINDS:
+        ours, numpys = (
+            stream(seed, kind, number),
+            np.random.default_rng(sequence(seed, kind, number)),
+        )
+        assert ours.bit_generator.state == numpys.bit_generator.state
+    assert trial_seed(seed, number) == sequence(seed, "train", number).generate_state(1)[0]
+    children = [each.spawn(2)[1].random() for each in (ours, numpys)]
+    assert children[0] == children[1]
 
 
 def test_streams_of_different_kinds_numbers_and_seeds_differ() -> None:

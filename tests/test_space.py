@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import itertools
 from collections import Counter
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,11 +60,25 @@ def test_draws_cover_each_axis_evenly() -> None:
 
 
 def test_both_ends_of_the_unit_interval_can_be_drawn() -> None:
-    class Extreme(np.random.Generator):
-        def integers(self, low, beyond, size):  # type: ignore[no-untyped-def, override]
-            return np.array([low, beyond - 1] * size)[:size]
+    class Extreme:
+        words = itertools.cycle((2**11 - 1, 2**64 - 1))
 
-    assert SPACE.draw(Extreme(np.random.PCG64(0)))[:2] == (0.0, 1.0)
+        def random_raw(self) -> int:
+            return next(self.words)
+
+    rng: Any = SimpleNamespace(bit_generator=Extreme())
+    assert SPACE.draw(rng)[:2] == (0.0, 1.0)
+
+
+def test_draws_are_those_of_numpys_integers_whatever_is_rejected() -> None:
+    rng = np.random.default_rng(3)
+    drawn = [u for _ in range(20_000) for u in SPACE.draw(rng)][:20_000]
+    count = len(SPACE.axes)
+    expected: list[float] = []
+    again = np.random.default_rng(3)
+    while len(expected) < 20_000:
+        expected += (again.integers(0, 2**53 + 1, size=count) / 2**53).tolist()
+    assert drawn == expected[:20_000]
 
 
 def test_options_are_drawn_by_their_weights() -> None:
