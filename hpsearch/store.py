@@ -17,7 +17,7 @@ from typing import Any
 from hpsearch import index
 from hpsearch.errors import MachineError, UserError
 from hpsearch.lines import decode, encode, sealed, unsealed
-from hpsearch.trial import Result
+from hpsearch.trial import Result, folder_name
 
 PROVENANCE_FORMAT = 1
 TESTS_FORMAT = 1
@@ -548,7 +548,11 @@ class RunFolder:
 
     def trial_folder(self, number: int) -> Path:
         """Return the folder for what trial `number` leaves beside its result."""
-        return self.path / TRIALS / f"{number:04d}"
+        return self.trials_folder() / folder_name(number)
+
+    def trials_folder(self) -> Path:
+        """Return the folder for the folders of all trials."""
+        return self.path / TRIALS
 
     def snapshots(self) -> Path:
         """Return the folder for the states of a model that is trained by hand."""

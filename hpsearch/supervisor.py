@@ -23,7 +23,7 @@ from hpsearch.errors import MachineError, UserError
 from hpsearch.objectives import Names
 from hpsearch.seeds import repeat_seeds
 from hpsearch.threads import ONE_THREAD
-from hpsearch.trial import Params, Result, Trial
+from hpsearch.trial import Params, Result, Trial, folder_name
 
 START_LIMIT = 300.0
 """Seconds for a child's imports, and for reading data that may be large."""
@@ -217,7 +217,7 @@ class Child:
             if self._memory is not None:
                 self._check_memory(self._memory)
         try:
-            answer: dict[str, Any] = json.loads(self._lines.popleft())
+            answer: dict[str, Any] = json.loads(self._lines.popleft().decode())
         except ValueError:
             raise ChildEndedError(f"{self._what} wrote into the pipe of its worker") from None
         return answer
@@ -323,8 +323,8 @@ def memory_used(process: int) -> int:
 class Places(Protocol):
     """Where what a trial leaves is kept."""
 
-    def trial_folder(self, number: int) -> Path:
-        """Return the trial's own folder, which need not exist."""
+    def trials_folder(self) -> Path:
+        """Return the folder for the trials' own folders, none of which need exist."""
 
     def write_log(self, number: int, content: bytes) -> None:
         """Keep what the trial printed."""
@@ -454,7 +454,8 @@ class Supervisor:
 
     def _give(self, child: Child, work: Iterable[tuple[Trial, int | None, int]]) -> None:
         left = None if self.deadline is None else self.deadline - time.monotonic()
-        requests = [self._request(trial, epochs) for trial, epochs, _ in work]
+        folder = os.path.abspath(self._places.trials_folder())
+        requests = [self._request(trial, epochs, folder) for trial, epochs, _ in work]
         child.give({"trials": requests, "seconds_left": left})
 
     def _answer(self, child: Child, more: int) -> tuple[dict[str, Any], bool]:
@@ -467,7 +468,7 @@ class Supervisor:
         except ChildEndedError as ended:
             return {"status": "crashed", "message": str(ended)}, False
 
-    def _request(self, trial: Trial, epochs: int | None) -> dict[str, Any]:
+    def _request(self, trial: Trial, epochs: int | None, folder: str) -> dict[str, Any]:
         return {
             "number": trial.number,
             "params": self._given(trial.params),
@@ -476,7 +477,7 @@ class Supervisor:
             "start": trial.start,
             "until": epochs if self._counts and trial.until is None else trial.until,
             "in_steps": trial.step is not None,
-            "folder": os.path.abspath(self._places.trial_folder(trial.number)),
+            "folder": os.path.join(folder, folder_name(trial.number)),
         }
 
     def _result(

@@ -26,6 +26,11 @@ STATUSES = ("complete", "diverged", "failed", "timeout", "crashed")
 """How a trial can end; only a complete one has a score."""
 
 
+def folder_name(number: int) -> str:
+    """Name the folder of a trial, among those of its run."""
+    return f"{number:04d}"
+
+
 @dataclass(frozen=True)
 class Trial:
     """One setting to try."""

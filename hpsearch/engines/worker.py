@@ -96,6 +96,11 @@ class _Places:
         self.folder: RunFolder | None = None
         self._logs: dict[int, bytes] = {}
 
+    def trials_folder(self) -> Path:
+        """Return the folder for the trials' own folders."""
+        assert self.folder is not None
+        return self.folder.trials_folder()
+
     def trial_folder(self, number: int) -> Path:
         """Return the trial's own folder."""
         assert self.folder is not None
