@@ -125,7 +125,7 @@ def simulate(method: str, workers: int, trials: int) -> tuple[float, float]:
         loop._search(
             config,
             RunFolder(Path(folder) / "run"),
-            simulated,
+            lambda: simulated,
             halt,
             jobs=workers,
             begin=lambda *_: silent,

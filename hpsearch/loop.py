@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import sys
@@ -27,7 +28,7 @@ from hpsearch.history import History
 from hpsearch.objectives import ObjectiveError
 from hpsearch.provenance import session
 from hpsearch.recorder import Recorder
-from hpsearch.runs import check_record, open_folder
+from hpsearch.runs import check_folder, check_record, open_folder
 from hpsearch.scales import Real
 from hpsearch.seeds import stream
 from hpsearch.standings import Leading, counted, ending_of, keep_outline
@@ -160,12 +161,17 @@ def search(
     """
     if isinstance(config.strategy, Own):
         suggest(config, history_of(config), 0)  # most mistakes show before anything is written
-    with (
-        contextlib.closing(Halt()) as halt,
-        contextlib.closing(open_engine(config, folder, halt, jobs, warn)) as engine,
-    ):
+    with contextlib.closing(Halt()) as halt, contextlib.ExitStack() as stack:
+
+        @functools.cache
+        def opened() -> Engine:
+            engine = open_engine(config, folder, halt, jobs, warn)
+            return stack.enter_context(contextlib.closing(engine))
+
+        if not folder.exists():
+            opened()  # what is wrong with the objective shows before anything is written
         return _search(
-            config, folder, engine, halt, jobs=jobs, begin=begin, warn=warn, may_exit=may_exit
+            config, folder, opened, halt, jobs=jobs, begin=begin, warn=warn, may_exit=may_exit
         )
 
 
@@ -256,7 +262,7 @@ def check_objective(config: Config) -> None:
 def _search(
     config: Config,
     folder: RunFolder,
-    engine: Engine,
+    opened: Callable[[], Engine],
     halt: Halt,
     *,
     jobs: int,
@@ -264,28 +270,34 @@ def _search(
     warn: Callable[[str], None],
     may_exit: bool,
 ) -> Outcome:
+    """As `search`.
+
+    opened: Gives what runs trials; not called where none is left to run.
+    """
     with folder.claim() as record:
         if record.torn:
             warn(
                 f"the last line of the record was torn or damaged ({record.torn} bytes) and cut "
                 "off: its trial runs again"
             )
-        provenance = open_folder(config, folder)
-        keep_outline(config, folder)
-        changed = changed_sources(config, provenance)
-        if changed and record.results:
-            warn(f"{', '.join(changed)} changed after the first trials ran; they stay as they are")
-        past = time_spent(provenance["sessions"], record.results)
+        check_folder(config, folder)
+        past = time_spent(folder.provenance().get("sessions", []), record.results)
         this = session(jobs)
         before = sorted(record.results, key=lambda result: result.order)
         check_record(config, folder, before)
         known = len(counted(config, before))
-        loop = _Loop(config, folder, engine, halt, before, jobs, past)
-        if loop.ended is None:
+        loop = _Loop(config, folder, halt, before, jobs, past)
+        engine = opened() if loop.has_more() else None
+        provenance = open_folder(config, folder)
+        keep_outline(config, folder)
+        changed = changed_sources(config, provenance)
+        if changed and before:
+            warn(f"{', '.join(changed)} changed after the first trials ran; they stay as they are")
+        if engine is not None:
             provenance["sessions"].append(this)
             folder.write_provenance(provenance)
             with begin(before, engine.workers) as watch:
-                loop.run(watch, may_exit=may_exit)
+                loop.run(engine, watch, may_exit=may_exit)
             this["seconds"] = round(loop.elapsed, 3)
         reason = "signal" if loop.signal else loop.ended or loop.spent or "space"
         if config.in_steps and reason in ("trials", "space"):  # after which none goes on
@@ -313,13 +325,14 @@ class _Loop:
         self,
         config: Config,
         folder: RunFolder,
-        engine: Engine,
         halt: Halt,
         before: list[Result],
         jobs: int,
         past: float,
     ) -> None:
-        self.config, self.folder, self.engine = config, folder, engine
+        self.config, self.folder = config, folder
+        self.engine: Engine | None = None
+        """What runs trials; None before it is known that one is left to run."""
         limit = None if config.in_steps else config.limit
         self.jobs = jobs
         if limit is not None and jobs != EVERY:
@@ -349,10 +362,22 @@ class _Loop:
         """Failures since the last success, in the order in which trials finished."""
         self.halt = halt
         self.signal: int | None = None
+        self.past = past
+        self._start_clock()
+
+    def _start_clock(self) -> None:
         self.started = time.monotonic()
-        seconds = config.budget.seconds
-        self.deadline = None if seconds is None else self.started + seconds - past
-        engine.deadline = self.deadline
+        seconds = self.config.budget.seconds
+        self.deadline = None if seconds is None else self.started + seconds - self.past
+
+    def has_more(self) -> bool:
+        """Tell whether a trial can be dealt out; with budget.epochs, whether one may be.
+
+        A mistake in the user's own strategy counts as one: `run` raises it.
+        """
+        if self.ended is not None:
+            return False
+        return next(self._ready(), None) is not None or self.broken is not None
 
     @property
     def elapsed(self) -> float:
@@ -367,8 +392,11 @@ class _Loop:
         late = self.deadline is not None and time.monotonic() >= self.deadline
         return "time" if late else None
 
-    def run(self, watch: Watch, *, may_exit: bool) -> None:
+    def run(self, engine: Engine, watch: Watch, *, may_exit: bool) -> None:
         """Run trials until a limit is reached or nothing is left to try."""
+        self.engine = engine
+        self._start_clock()
+        engine.deadline = self.deadline
         with _signals(self._stop_or_exit if may_exit else self._stop):
             recorder = Recorder(
                 self.folder,
@@ -404,6 +432,7 @@ class _Loop:
         self.halt.set()
 
     def _run(self, recorder: Recorder, work: Iterator[Work | None], jobs: int) -> None:
+        assert self.engine is not None
         stream_of_results = self.engine.run(work, jobs)
         try:
             for result in stream_of_results:
@@ -463,13 +492,13 @@ class _Loop:
                 self.next += 1
                 continue
             known = self.history.known(order)
-            if (trial := self.waiting) is None:
+            if self.waiting is None:
                 try:
-                    trial = suggest(self.config, self.history, order)
+                    self.waiting = suggest(self.config, self.history, order)
                 except UserError as error:
                     self.broken = error  # `run` raises it when the running trials have finished
                     return
-            if trial is None:
+            if (trial := self.waiting) is None:
                 if known and in_steps and limit is not None and self.history.begun(order) >= limit:
                     self.spent = "trials"
                     return
@@ -478,14 +507,15 @@ class _Loop:
             epochs = trial.until
             if epochs is None:
                 epochs = self.config.objective.epochs(self.config.space.given(trial.params))
-            self.waiting = None if self._affords(order, trial, epochs) else trial
-            if self.waiting is not None:
+            if not self._affords(order, trial, epochs):
                 if known:
                     self.spent = "epochs"
                     return
                 yield None
                 continue
-            self.next += 1
+            if self.engine is not None:
+                self.waiting = None
+                self.next += 1
             yield trial, epochs, 1
 
     def _affords(self, order: int, trial: Trial, epochs: int | None) -> bool:
@@ -497,12 +527,15 @@ class _Loop:
         most = self.config.budget.epochs
         if most is None or epochs is None:
             return True
-        wanted = self.engine.planned(trial, epochs)
+        if self.engine is None:  # it may be able to go on from where the last step ended
+            wanted = (epochs - trial.start) * self.config.trial.repeats
+        else:
+            wanted = self.engine.planned(trial, epochs)
         later = 0
         if self.all_epochs + wanted > most:  # seldom: else there is no need to look closer
             later = sum(each for place, each in self.epochs.items() if place > order)
         fits = self.all_epochs - later + wanted <= most
-        if fits:
+        if fits and self.engine is not None:
             self._count(order, wanted)
         return fits
 

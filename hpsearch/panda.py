@@ -25,7 +25,7 @@ from hpsearch.objectives.by_hand import FailedError, Training, check_by_hand
 from hpsearch.objectives.mlp import MLP
 from hpsearch.objectives.python import PythonFunction
 from hpsearch.provenance import session
-from hpsearch.runs import open_folder
+from hpsearch.runs import check_folder, open_folder
 from hpsearch.space import Choice, option_text
 from hpsearch.store import LOG, RunFolder
 from hpsearch.story import ActError, Event, Metrics, Story
@@ -544,6 +544,7 @@ def opened(
     """
     with folder.claim_acts() as events:
         new = not events
+        check_folder(config, folder)
         provenance = open_folder(config, folder)
         if not new:
             refuse_changed(config, provenance, "it cannot go on as it was")

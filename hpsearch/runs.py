@@ -105,7 +105,7 @@ def remarks(config: Config, folder: RunFolder, jobs: int) -> Iterator[str]:
 
 
 def open_folder(config: Config, folder: RunFolder) -> dict[str, Any]:
-    """Make the folder this config's, or make sure that it is; return its provenance."""
+    """Make the folder this config's, which it may be already; return its provenance."""
     provenance = folder.provenance()
     if not folder.exists():
         provenance = describe(config)
@@ -113,7 +113,22 @@ def open_folder(config: Config, folder: RunFolder) -> dict[str, Any]:
             folder.write_earlier(config.earlier)
         folder.write_provenance(provenance)
         folder.write(CONFIG, config.document.raw)  # last: a folder with a config is a run
-        return provenance
+    elif (folder.path / CONFIG).read_bytes() != config.document.raw:
+        provenance["config"] = describe(config)["config"]
+        folder.write(CONFIG, config.document.raw)
+    return provenance
+
+
+def check_folder(config: Config, folder: RunFolder) -> None:
+    """Make sure that a folder is this config's, or new.
+
+    Raises:
+        UserError: it is another config's.
+        MachineError: that cannot be told.
+    """
+    if not folder.exists():
+        return
+    provenance = folder.provenance()
     if "identity" not in provenance:
         raise MachineError(
             f"{folder.path / PROVENANCE} is missing or damaged, so it cannot be told whether the "
@@ -127,11 +142,6 @@ def open_folder(config: Config, folder: RunFolder) -> dict[str, Any]:
             f"{folder.path} holds a run of a different config:\n{listed}{more}\n"
             "Choose another name with --name, or delete that folder if you no longer need it."
         )
-    if (folder.path / CONFIG).read_bytes() != config.document.raw:
-        fresh = describe(config)
-        provenance["config"] = fresh["config"]
-        folder.write(CONFIG, config.document.raw)
-    return provenance
 
 
 def check_record(config: Config, folder: RunFolder, results: Sequence[Result]) -> None:

@@ -373,6 +373,30 @@ def test_a_run_goes_on_with_another_engine(lasting: Farm, write: Write) -> None:
     assert table(folder) == table(expected)
 
 
+@pytest.mark.parametrize(
+    ("function", "method", "more", "end"),
+    [
+        ("score", "random", "", ""),
+        ("score", "{name: grid, points: 3}", "", ""),
+        ("curve", "halving", ", epochs: 9", ""),
+        ("curve", "halving", ", epochs: 9", "epochs"),
+    ],
+)
+def test_a_run_that_is_complete_shows_its_table_without_a_cluster(
+    write: Write, function: str, method: str, more: str, end: str
+) -> None:
+    path = write("tcp://127.0.0.1:1", function, method, 3, more=more)
+    if end:
+        path.write_text(path.read_text().replace("{trials: 3}", "{epochs: 20}"))
+    _, first, _ = searched(path, "complete", engine="local", address=None)
+    before = (path.parent / "runs/complete/trials.csv").read_bytes()
+    _, again, said = searched(path, "complete")
+    assert (again.new, again.reason) == (0, first.reason)
+    assert again.found.ended == first.found.ended
+    assert (path.parent / "runs/complete/trials.csv").read_bytes() == before
+    assert said == []
+
+
 def test_what_a_trial_prints_and_leaves_is_in_the_runs_folder(lasting: Farm, write: Write) -> None:
     path = write(lasting.address, trials=1)
     (path.parent / "user.py").write_text(
