@@ -31,7 +31,7 @@ from hpsearch.recorder import Recorder
 from hpsearch.runs import check_folder, check_record, open_folder
 from hpsearch.scales import Real
 from hpsearch.seeds import stream
-from hpsearch.standings import Leading, counted, ending_of, keep_outline
+from hpsearch.standings import Leading, ending_of, keep_outline
 from hpsearch.store import RunFolder
 from hpsearch.strategies import SEES_NOTHING, Halving, Own, StrategyError
 from hpsearch.supervisor import Halt, Supervisor
@@ -285,8 +285,10 @@ def _search(
         this = session(jobs)
         before = sorted(record.results, key=lambda result: result.order)
         check_record(config, folder, before)
-        known = len(counted(config, before))
         loop = _Loop(config, folder, halt, before, jobs, past)
+        known = sum(result.order < loop.ending.counted for result in before)
+        if loop.ending.reason is None:
+            known = len(before)
         engine = opened() if loop.has_more() else None
         provenance = open_folder(config, folder)
         keep_outline(config, folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -110,13 +109,18 @@ def csv_lines(rows: Iterable[Iterable[Any]]) -> Iterator[str]:
     """Yield the lines of rows; the writer must know \\r as an end, or it leaves that unquoted."""
     import csv
 
-    out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\r\n")
+    writer = csv.writer(_Line(), lineterminator="\r\n")
     for row in rows:
-        writer.writerow(map(_csv_cell, row))
-        yield out.getvalue().removesuffix("\r\n") + "\n"
-        out.seek(0)
-        out.truncate()
+        line: str = writer.writerow(map(_csv_cell, row))
+        yield line.removesuffix("\r\n") + "\n"
+
+
+class _Line:
+    """A file that gives back what is written to it; a csv.writer passes that on."""
+
+    def write(self, text: str) -> str:
+        """Return the text."""
+        return text
 
 
 def _csv_cell(cell: Any) -> Any:
