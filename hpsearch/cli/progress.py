@@ -148,26 +148,31 @@ def show_progress(
     best = Best(config, before)
     if quiet:
         yield best.add
+    elif sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown"):
+        with _live(config, best, workers, verbose=verbose) as watch:
+            yield watch
     elif verbose:
         yield _every(config, best, workers)
-    elif sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown"):
-        with _live(config, best, workers) as watch:
-            yield watch
     else:
         yield _lines(config, best, workers)
 
 
-def _every(config: Config, best: Best, workers: Callable[[], Workers | None]) -> Watch:
+def trial_text(config: Config, best: Best, result: Result) -> str:
+    """Say how a trial ended, and how far the search is with it."""
     from hpsearch.report.table import printable
 
+    score = "" if result.score is None else f" {config.metric_name} {result.score:.4g}"
+    why = printable((result.message or "").partition("\n")[0])
+    setting = printable(config.space.text(result.params))
+    parts = [f"trial {result.trial} {result.status}{score}", why, setting]
+    return f"{best.text_of_reached()}: {'; '.join(filter(None, parts))}"
+
+
+def _every(config: Config, best: Best, workers: Callable[[], Workers | None]) -> Watch:
     def watch(result: Result) -> None:
         best.add(result)
-        score = "" if result.score is None else f" {config.metric_name} {result.score:.4g}"
-        why = printable((result.message or "").partition("\n")[0])
-        setting = printable(config.space.text(result.params))
-        parts = [f"trial {result.trial} {result.status}{score}", why, setting]
         with contextlib.suppress(OSError):  # a full or closed log stops no search
-            click.echo(f"{best.text_of_reached()}: {'; '.join(filter(None, parts))}", err=True)
+            click.echo(trial_text(config, best, result), err=True)
             if (now := workers()) is not None:
                 click.echo("\n".join([workers_text(now), *running_lines(now)]), err=True)
 
@@ -195,7 +200,9 @@ def _lines(config: Config, best: Best, workers: Callable[[], Workers | None]) ->
 
 
 @contextlib.contextmanager
-def _live(config: Config, best: Best, workers: Callable[[], Workers | None]) -> Iterator[Watch]:
+def _live(
+    config: Config, best: Best, workers: Callable[[], Workers | None], *, verbose: bool
+) -> Iterator[Watch]:
     from rich.console import Console, Group
     from rich.live import Live
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -220,7 +227,9 @@ def _live(config: Config, best: Best, workers: Callable[[], Workers | None]) -> 
         now = workers()
         if now is None:
             return Group(name, progress, line)
-        return Group(name, progress, line, Text(workers_text(now), style="dim"))
+        lines = [workers_text(now), *(running_lines(now) if verbose else ())]
+        each = (Text(text, style="dim", no_wrap=True, overflow="ellipsis") for text in lines)
+        return Group(name, progress, line, *each)
 
     with Live(get_renderable=shown, console=console, transient=True, refresh_per_second=5):
 
@@ -228,5 +237,7 @@ def _live(config: Config, best: Best, workers: Callable[[], Workers | None]) -> 
             best.add(result)
             progress.update(task, completed=best.reached[0], left=best.left(), lost=best.lost())
             line.plain = best.text()
+            if verbose:
+                console.print(Text(trial_text(config, best, result)))
 
         yield watch
