@@ -9,6 +9,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's two threads would 
 os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")
 
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -23,6 +24,9 @@ from forked import Forks
 
 for inherited in ("COLUMNS", "LINES"):  # what readline tells a process about its parent's terminal
     os.environ.pop(inherited, None)
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a script
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("any load", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -408,7 +408,7 @@ def test_verbose_commands_say_more_and_only_on_stderr(crowded: Path) -> None:
 def test_each_importance_says_what_it_measures_and_names_the_other(crowded: Path) -> None:
     told = done(crowded, "report", "tiny", "--importance").stderr
     assert "By a Gaussian process of the scores" in told
-    assert "The page (report --html) measures something else" in told
+    assert "The picture of the importance measures something else" in told
     assert done(crowded, "report", "tiny", "--importance", "-q").stderr == ""
 
 
