@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -90,3 +91,18 @@ RUN_NAME = Matching(
     "a name of letters, digits, '.', '_' and '-' that begins with a letter or digit "
     "(at most 100 characters)",
 )
+
+
+def plain_name(text: str, also: str = "") -> str:
+    """Return the nearest name of ASCII letters, digits, '_' and what is in `also`.
+
+    Accents are left out and the German umlauts written with an e; what else cannot stand in a name
+    becomes '_', or '-' where `also` has it. It may be empty.
+    """
+    text = unicodedata.normalize("NFC", text)
+    for letter, written in zip("äöüÄÖÜß", ("ae", "oe", "ue", "Ae", "Oe", "Ue", "ss"), strict=True):
+        text = text.replace(letter, written)
+    text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    joint = "-" if "-" in also else "_"
+    text = re.sub(rf"[^A-Za-z0-9_{re.escape(also)}]+", joint, text)
+    return text.strip("._-")[:100]

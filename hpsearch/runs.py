@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from hpsearch.changed import changed_since_parent, differences
 from hpsearch.config import Config, load_config, traps
 from hpsearch.errors import MachineError, UserError
+from hpsearch.fields import RUN_NAME, plain_name
 from hpsearch.provenance import describe
 from hpsearch.store import CONFIG, PROVENANCE, RunFolder
 from hpsearch.trial import Result
@@ -46,6 +49,12 @@ def load_by_hand(folder: RunFolder, *, with_data: bool = True) -> Config:
 
 
 def _load(folder: RunFolder, name: str | None = None, *, with_data: bool = True) -> Config:
+    if name is None and not re.fullmatch(RUN_NAME.pattern, folder.name):
+        meant = folder.path.with_name(plain_name(folder.name, also=".-") or "another-name")
+        raise UserError(
+            f"{folder.path} has no name that a run can have, which is {RUN_NAME.words}\n"
+            f"Rename the folder: mv {quote(str(folder.path))} {quote(str(meant))}"
+        )
     provenance = folder.provenance()
     where = Path(provenance["config"]["folder"]) if provenance else folder.path
     config = load_config(folder.path / CONFIG, name or folder.name, where, with_data=with_data)

@@ -304,10 +304,11 @@ def _key(node: yaml.Node, *, alone: bool) -> str:
         key = plain_scalar(node.value)
     except ValueError:
         key = None
-    if isinstance(key, str):
+    fraction = alone and re.fullmatch("0[0-9]+", node.value)  # the 001 in `{min: 0,001}`
+    if isinstance(key, str) and not fraction:
         return key
     hint = "Put it in quotes."
-    if alone and isinstance(key, int | float):
+    if fraction or (alone and isinstance(key, int | float)):
         hint = "A decimal number has a point, as in 0.5: a comma begins the next key."
     raise _RefusedError(node, f"a key must be text, found {quoted(node.value)}", hint)
 

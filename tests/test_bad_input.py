@@ -157,6 +157,8 @@ BAD = [
     Bad("objective:\n\ttrainer: mlp\n", "2:1", "\t", ("Use spaces instead of tabs.",)),
     more("seed: 1\nseed: 2", 1, "seed", "first in line 5")._replace(place="6:1"),
     # Sections and keys
+    more("name: Größe 2", 7, "Größe 2", "name must be a name of letters", "\nWrite Groesse-2."),
+    more("name: ../café", 7, "../café", "name must be a name of letters", "\nWrite cafe."),
     more("methd: random", 1, "methd", "unknown key 'methd' in the config", "Did you mean 'method'"),
     more("Seed: 3", 1, "Seed", "unknown key 'Seed'", "Did you mean 'seed'?"),
     more("zebra: 3", 1, "zebra", "unknown key 'zebra'", "\nKnown: budget, constraints, data, me"),
@@ -355,6 +357,7 @@ BAD = [
     rate("10**-3", 18, "10**-3", "\nWrite 1e-3."),
     rate("'1e-4'", 18, "'1e-4'", "\nWrite 1e-4, without quotes."),
     rate("{min: 0,1, max: 1,5}", 26, "1", "a key must be text", "A decimal number has a point"),
+    rate("{min: 0,001, max: 1}", 26, "001", "a key must be text", "A decimal number has a point"),
     rate("1e400", 18, "1e400", "too large for a number"),
     rate(".inf", 18, ".inf", "not a finite number"),
     more("seed: 0xff", 7, "0xff", "\nWrite 255."),
@@ -566,6 +569,8 @@ def test_a_file_whose_name_cannot_name_a_run_asks_for_a_name(folder: Path) -> No
     with pytest.raises(
         UserError, match="'my config' cannot name a run: it needs a name of letters"
     ):
+        load_config(path)
+    with pytest.raises(UserError, match="Give one with --name, such as --name my-config"):
         load_config(path)
     assert load_config(path, "mine").name == "mine"
     with pytest.raises(UserError, match=r"'\.\./mine' cannot name a run"):

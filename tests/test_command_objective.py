@@ -380,6 +380,8 @@ MISTAKES = [
     (" ", "the command cannot be read: it is empty"),
     ("no-such-tool {rate}", "there is no program 'no-such-tool' on the PATH"),
     ("./gone.sh {rate}", "there is no program './gone.sh' in "),
+    ("python trian.py {rate}", "/trian.py\nDid you mean 'train.py'?"),
+    ("sh code/gone.sh {rate}", "there is no file "),
     ("script.sh {rate}", "no program 'script.sh' on the PATH\nFor the file write ./script.sh"),
     ("./script.sh {rate}", "the program './script.sh' may not be executed\nTo allow it: chmod +x "),
 ]
@@ -387,7 +389,7 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("command", "says"), MISTAKES)
 def test_a_mistake_in_the_template_is_said(tmp_path: Path, command: str, says: str) -> None:
-    write(tmp_path, script_sh="exit 0\n")
+    write(tmp_path, script_sh="exit 0\n", train_py="")
     with pytest.raises(ObjectiveError) as got:
         program(tmp_path, command, constants={"fixed": 1}).prepare(Names(("rate",)))
     assert says in str(got.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -43,6 +44,7 @@ NUMBERS = [
     (3, 3.0),
     (0.25, 0.25),
     (Fraction(1, 4), 0.25),
+    (Decimal("0.25"), 0.25),
     (np.float32(0.5), 0.5),
     (np.float64(0.5), 0.5),
     (np.int64(7), 7.0),

@@ -27,7 +27,7 @@ from hpsearch.config.parameters import read_parameters
 from hpsearch.config.reading import Sections, found, one_of
 from hpsearch.engines import address_problem
 from hpsearch.errors import UserError
-from hpsearch.fields import RUN_NAME
+from hpsearch.fields import RUN_NAME, plain_name
 from hpsearch.nn.losses import LOSSES
 from hpsearch.nn.settings import Settings
 from hpsearch.objectives import OBJECTIVES, Names, Objective, objective_class
@@ -427,8 +427,10 @@ def _expand(document: Document, key: str, inner: str) -> None:
 def _check_name(name: str, *, from_file: bool) -> None:
     if from_file or re.fullmatch(RUN_NAME.pattern, name):
         return
+    meant = plain_name(name, also=".-")
     raise UserError(
-        f"'{name}' cannot name a run: it needs {RUN_NAME.words}.\nGive one with --name."
+        f"'{name}' cannot name a run: it needs {RUN_NAME.words}.\n"
+        f"Give one with --name{f', such as --name {meant}' if meant else ''}."
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from hpsearch.config.definitions import MOST_REPEATS, Range, Values
 from hpsearch.config.reading import Sections, found, key_path, one_of, section_schema, short
 from hpsearch.config.structure import build_space
+from hpsearch.fields import plain_name
 from hpsearch.scales import ALIASES, REFUSED, SCALES, Integer, Real
 from hpsearch.space import Axis, Choice, Space
 from hpsearch.trial import Params, frozen
@@ -145,9 +146,11 @@ def _free_names(sections: Sections) -> set[str]:
                 at_key=True,
             )
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            meant = plain_name(name)
             raise sections.document.error(
                 (*place, name),
                 f"a parameter's name has letters, digits and '_', found {found(name)}",
+                f"Write {meant}." if re.match("[A-Za-z]", meant) else "",
                 at_key=True,
             )
     return set(given) if isinstance(given, dict) else set()

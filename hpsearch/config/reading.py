@@ -17,7 +17,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from hpsearch.errors import nearest
-from hpsearch.fields import STRICT, WORDS
+from hpsearch.fields import STRICT, WORDS, plain_name
 from hpsearch.trial import frozen
 from hpsearch.yamlfile import MAX_DIGITS, Document, Place, dump, plain_scalar, quoted
 
@@ -258,6 +258,9 @@ def way_out(value: Any, accepts: Callable[[Any], bool]) -> str:
         return f"Write {'true' if value in ('yes', 'on') else 'false'}."
     if accepts([value]):
         return f"Write [{dump(value)}]."
+    if accepts("a") and not accepts("a b"):  # a name
+        meant_name = plain_name(value, also=".-")
+        return f"Write {meant_name}." if accepts(meant_name) else ""
     duration = re.fullmatch(r"([0-9.]+)\s*([smhd])[a-z]*", value.strip())
     if is_duration and duration and accepts(duration[1] + duration[2]):
         return f"Write {duration[1]}{duration[2]}."

@@ -37,6 +37,8 @@ from hpsearch.trial import Params, plain
 
 GIVEN = ("seed", "budget", "trial_dir", "params_file", "start_epoch")
 """What a template may name beside the parameters."""
+INTERPRETERS = ("python", "python3", "sh", "bash")
+"""Programs whose first argument, unless it is an option, is the file that they run."""
 LONGEST_LINE = 1 << 20
 """Bytes of one line of output that are looked at."""
 TICK = 0.1
@@ -233,7 +235,7 @@ class Command:
 
         Raises:
             ObjectiveError: a quote or brace is not closed, a name that is no parameter, two that
-                differ only in case, or no such program.
+                differ only in case, no such program, or no such script for it to run.
         """
         known = list(dict.fromkeys([*names, *self.constants, *self._given]))
         variables: dict[str, str] = {}
@@ -265,6 +267,10 @@ class Command:
             raise ObjectiveError(f"the command cannot be read: {error}") from None
         if "{" not in program and not self._program(program):
             raise ObjectiveError(self._why_no_program(program))
+        script = arguments[1] if len(arguments) > 1 else "-"
+        runs_it = program in INTERPRETERS and not script.startswith("-") and "{" not in script
+        if runs_it and not (Path(self.base) / script).exists():
+            raise ObjectiveError(self._why_no_script(script))
 
     @property
     def _given(self) -> tuple[str, ...]:
@@ -279,6 +285,13 @@ class Command:
             return f"there is no program '{name}' on the PATH\nFor the file write ./{name}"
         where = self.base if "/" in name else "the PATH"
         return f"there is no program '{name}' {'in' if '/' in name else 'on'} {where}"
+
+    def _why_no_script(self, name: str) -> str:
+        path = Path(self.base) / name
+        beside = [each.name for each in path.parent.glob(f"*{path.suffix}") if each.is_file()]
+        meant = nearest(path.name, sorted(beside))
+        hint = f"\nDid you mean '{Path(name).parent / meant}'?" if meant else ""
+        return f"there is no file {path}{hint}"
 
     def _program(self, name: str) -> str | None:
         """Return the path of a program; `python` is the one that runs hpsearch."""

@@ -286,7 +286,8 @@ class PythonFunction:
                 )
             if name not in GIVEN:
                 raise ObjectiveError(
-                    f"the function {self.target} needs '{name}', which is not under parameters"
+                    f"the function {self.target} needs '{name}', which is not under parameters\n"
+                    f"Add it there, or give it a default: def {function.__name__}(..., {name}=...)"
                 )
 
     def steps(self) -> Steps:

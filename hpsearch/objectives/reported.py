@@ -5,6 +5,7 @@ from __future__ import annotations
 import numbers
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 
@@ -30,7 +31,7 @@ def metrics_from(reported: Any, metric: str) -> dict[str, float]:
 
 def _number(value: Any, what: str) -> float:
     """Return a number of any library as a float; bools, texts and arrays are none."""
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    is_number = isinstance(value, numbers.Real | Decimal) and not isinstance(value, bool)
     # A scalar of NumPy, PyTorch, JAX, TensorFlow: all name their types float32, int64 and so on.
     of_numbers = re.search("int|float", str(getattr(value, "dtype", "float")))
     is_scalar = getattr(value, "shape", None) == () and of_numbers
