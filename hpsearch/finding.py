@@ -29,6 +29,9 @@ def find_run(runs: Path, name: str | None) -> RunFolder:
         if not known:
             raise UserError(f"{_no_runs(runs)}; begin with: hpsearch run CONFIG")
         return known[-1]
+    for folder in known:  # a folder that was renamed to what no run can be called
+        if folder.name == name:
+            return folder
     names = [folder.name for folder in known]
     meant = nearest(name, names)
     hint = f"Did you mean '{meant}'? " if meant else ""

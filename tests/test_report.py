@@ -302,6 +302,16 @@ def test_an_unknown_run_is_answered_with_the_nearest_name(
     fails(report("digts"), 2, "there is no run 'digts'", "Did you mean 'digits'?")
 
 
+def test_a_folder_renamed_to_what_no_run_can_be_called_is_answered_with_a_new_name(
+    tmp_path: Path, make_run: Maker, report: Callable[..., Invocation]
+) -> None:
+    make_run("digits", [result(0, 0.5)])
+    (tmp_path / "runs/digits").rename(tmp_path / "runs/Größe 2")
+    for name in ("Größe 2", tmp_path / "runs/Größe 2"):
+        fails(report(name), 2, "has no name that a run can have", "Rename the folder: mv ")
+        assert report(name).stderr.rstrip().endswith("/runs/Groesse-2")
+
+
 def test_an_unknown_column_is_answered_with_the_nearest_and_all_of_them(
     make_run: Maker, report: Callable[..., Invocation]
 ) -> None:
