@@ -193,17 +193,27 @@ def _sheltered(objective: Objective, request: Message, metric: str) -> Message:
 
 
 class _Surroundings:
-    """The working folder and the environment of this process, as they were."""
+    """The working folder, the environment and the output of this process, as they were."""
 
     _DATA = getattr(os.environ, "_data", os.environ)  # what os.environ decodes, name by name
 
     def __init__(self) -> None:
         self._folder, self._environment = os.getcwd(), dict(self._DATA)
+        self._streams = {"stdout": sys.stdout, "stderr": sys.stderr}
+        self._output = {descriptor: os.dup(descriptor) for descriptor in (1, 2)}
 
     def restore(self) -> None:
         """Make them so again."""
         with contextlib.suppress(OSError):
             os.chdir(self._folder)
+        for descriptor, kept in self._output.items():
+            with contextlib.suppress(OSError):
+                os.dup2(kept, descriptor)
+                os.close(kept)
+        for descriptor, (name, stream) in enumerate(self._streams.items(), start=1):
+            if getattr(stream, "closed", False):
+                stream = os.fdopen(descriptor, "w", encoding="utf-8", closefd=False)
+            setattr(sys, name, stream)
         if self._environment != self._DATA:
             os.environ.clear()
             for name, value in self._environment.items():

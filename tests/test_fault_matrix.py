@@ -189,6 +189,8 @@ def test_the_last_lines_printed_are_in_the_message_of_a_failed_trial(faulty) -> 
 
 SIDE_EFFECTS = {
     "changes the folder": "os.chdir('/')",
+    "closes its output": "sys.stdout.close(); os.close(2)",
+    "takes its output away": "sys.stdout = sys.stderr = None",
     "changes the environment": "os.environ['PYTHONHASHSEED'] = 'x'; os.environ.pop('PATH', None)",
     "seeds NumPy": "numpy.random.seed(0)",
     "forks": "os.fork()",
@@ -216,6 +218,8 @@ FOLDER, PATH = os.getcwd(), os.environ.get("PATH")
 def score(kind):
     assert os.getcwd() == FOLDER
     assert os.environ.get("PATH") == PATH
+    print(kind, flush=True)
+    os.write(2, b"heard\\n")
     drawn = random.random() + numpy.random.random()
     if kind == "faulty":
         EFFECT
@@ -230,6 +234,8 @@ def score(kind):
     for result in results:
         alone = random.Random(result.seed).random(), np.random.RandomState(result.seed).random()
         assert result.score == sum(alone)
+        log = (tmp_path / f"runs/faults/trials/{result.trial:04d}/log.txt").read_text()
+        assert log.split()[1:] == ["heard"]
 
 
 def test_patience_and_failures_end_a_search_whose_trials_crash(
